@@ -1,0 +1,293 @@
+"""Exact JSON: numbers never pass through binary floating point, on the way in or on the way out.
+
+Reading refuses what lenient parsers let through: duplicate keys, NaN and Infinity, exponents out of
+range, digits that are not ASCII, underscores, booleans standing for numbers, more than six decimals.
+Writing prints a Decimal as a JSON number, as the card's examples do (`250`, `0.62`).
+
+Money and sizes have at most 12 integer digits and 6 decimals: 18 digits, which is why a double will
+not do. Prices lie strictly between 0 and 1.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
+from json.encoder import encode_basestring_ascii
+from typing import Annotated, Any, ClassVar, Final, Self, cast
+
+from pydantic import BaseModel, ConfigDict, PlainValidator, ValidationError, WithJsonSchema
+
+from polytraders_hookspecs.errors import WireError
+
+MAX_BODY_BYTES: Final = 64 * 1024
+MICRO: Final = 1_000_000
+
+_AMOUNT_TEXT: Final = re.compile(r"(?:0|[1-9][0-9]{0,11})(?:\.[0-9]{1,6})?", re.ASCII)
+_AMOUNT_RULE: Final = (
+    "write a plain decimal number, not negative, with at most 12 digits before the point and 6 behind it"
+)
+_PRICE_RULE: Final = "write a decimal number above 0 and below 1 with at most 6 digits behind the point"
+_MAX_INTEGER_DIGITS: Final = 12
+_ONE: Final = Decimal(1)
+_ZERO: Final = Decimal(0)
+_SHOWN_CHARACTERS: Final = 60
+
+
+def read_amount(value: object) -> Decimal:
+    """Return a non-negative amount exactly as it was written.
+
+    Args:
+        value: JSON number (Decimal or int after `read_json`), text, Decimal or int. Never a float.
+
+    Raises:
+        ValueError: The value, and the rule it broke.
+    """
+    if type(value) is Decimal:
+        amount = value
+    elif type(value) is str:
+        if not _AMOUNT_TEXT.fullmatch(value):
+            raise ValueError(f"was {shown(value)}; {_AMOUNT_RULE}")
+        return Decimal(value)
+    elif type(value) is int:
+        amount = Decimal(value)
+    else:
+        raise ValueError(f"was {shown(value)} ({type(value).__name__}); {_AMOUNT_RULE}")
+    if not amount.is_finite() or (amount.is_signed() and amount) or amount.adjusted() >= _MAX_INTEGER_DIGITS:
+        raise ValueError(f"was {shown(value)}; {_AMOUNT_RULE}")
+    exponent = amount.as_tuple().exponent
+    if not isinstance(exponent, int) or (exponent < -6 and amount != round(amount, 6)):
+        raise ValueError(f"was {shown(value)}; {_AMOUNT_RULE}")
+    return amount
+
+
+def read_price(value: object) -> Decimal:
+    """Return a price strictly between 0 and 1, exactly as it was written.
+
+    Raises:
+        ValueError: The value, and the rule it broke.
+    """
+    try:
+        price = read_amount(value)
+    except ValueError:
+        price = _ZERO
+    if not _ZERO < price < _ONE:
+        raise ValueError(f"was {shown(value)}; {_PRICE_RULE}")
+    return price
+
+
+def read_integer(value: object) -> int:
+    """Return a non-negative integer below 2^63; text and booleans are refused.
+
+    Raises:
+        ValueError: The value, and the rule it broke.
+    """
+    if type(value) is not int or not 0 <= value < 2**63:
+        raise ValueError(f"was {shown(value)}; write a whole number from 0 to 2^63 - 1")
+    return value
+
+
+Amount = Annotated[Decimal, PlainValidator(read_amount), WithJsonSchema({"type": "number", "minimum": 0})]
+"""A non-negative exact amount: pUSD in fields ending `_usd`, shares in fields ending `_shares`."""
+
+Price = Annotated[
+    Decimal,
+    PlainValidator(read_price),
+    WithJsonSchema({"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}),
+]
+"""A price in pUSD per share, strictly between 0 and 1."""
+
+Millis = Annotated[int, PlainValidator(read_integer), WithJsonSchema({"type": "integer", "minimum": 0})]
+"""Milliseconds since 1970-01-01 UTC, or a duration in milliseconds."""
+
+
+def to_micro(amount: Decimal) -> int:
+    """Return an exact amount as an integer count of millionths.
+
+    Raises:
+        ValueError: The amount has more than six decimals.
+    """
+    micro = int(amount.scaleb(6))
+    if micro != amount * MICRO:
+        raise ValueError(f"was {shown(amount)}; {_AMOUNT_RULE}")
+    return micro
+
+
+def from_micro(micro: int) -> Decimal:
+    """Return a count of millionths as the shortest exact Decimal (250000000 is 250, never 2.5E+2)."""
+    whole, rest = divmod(micro, MICRO)
+    return Decimal(whole) if not rest else Decimal(f"{whole}.{rest:06d}".rstrip("0"))
+
+
+def shown(value: object) -> str:
+    """Return a value for an error message: short, and on one line."""
+    text = repr(str(value)) if isinstance(value, str | Decimal) else repr(value)
+    return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…"
+
+
+def _refuse_constant(name: str) -> None:
+    raise WireError(f"a JSON number was {name}; {_AMOUNT_RULE}")
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise WireError(f"field {shown(key)} stands twice in one object; write each field once")
+            seen.add(key)
+    return members
+
+
+def _read_number(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        raise WireError(f"a JSON number was {shown(text)}; {_AMOUNT_RULE}") from None
+
+
+_DECODER: Final = json.JSONDecoder(
+    parse_float=_read_number,
+    parse_constant=_refuse_constant,
+    object_pairs_hook=_without_duplicates,
+)
+
+
+def read_json(body: bytes) -> Any:
+    """Return the JSON value in `body`, its fractions as Decimal, its integers as int.
+
+    Raises:
+        WireError: Too long (over 64 KiB), not UTF-8, not JSON, too deep, NaN, or a duplicate key.
+    """
+    if len(body) > MAX_BODY_BYTES:
+        raise WireError(f"the body was {len(body)} bytes; send at most {MAX_BODY_BYTES}")
+    try:
+        return _DECODER.decode(body.decode("utf-8"))
+    except UnicodeDecodeError as e:
+        raise WireError(f"the body was not UTF-8 at byte {e.start}; send UTF-8 JSON") from None
+    except RecursionError:
+        raise WireError("the body was nested too deeply; send a flat object") from None
+    except json.JSONDecodeError as e:
+        raise WireError(
+            f"the body was not JSON at character {e.pos} ({e.msg}); send one JSON object"
+        ) from None
+    except WireError:
+        raise
+    except ValueError:
+        raise WireError(f"a JSON number was too long; {_AMOUNT_RULE}") from None
+
+
+def _print_decimal(value: Decimal) -> str:
+    text = format(value, "f")
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return text
+
+
+def _print_sequence(values: tuple[Any, ...]) -> str:
+    return "[" + ",".join([print_json(value) for value in values]) + "]"
+
+
+def _print_object(members: dict[str, Any]) -> str:
+    return (
+        "{"
+        + ",".join([f"{encode_basestring_ascii(key)}:{print_json(value)}" for key, value in members.items()])
+        + "}"
+    )
+
+
+_PRINTERS: dict[type, Callable[[Any], str]] = {
+    str: encode_basestring_ascii,
+    int: str,
+    Decimal: _print_decimal,
+    bool: lambda value: "true" if value else "false",
+    type(None): lambda _: "null",
+    tuple: _print_sequence,
+    list: _print_sequence,
+    dict: _print_object,
+}
+
+
+def print_json(value: Any) -> str:
+    """Return a value as JSON text: Decimals as exact JSON numbers, models by their set fields.
+
+    Raises:
+        WireError: A type with no exact JSON form, such as float.
+    """
+    printer = _PRINTERS.get(type(value))
+    if printer is not None:
+        return printer(value)
+    if isinstance(value, WireModel):
+        return value.print()
+    if isinstance(value, str):
+        return encode_basestring_ascii(value)
+    raise WireError(f"a value was {shown(value)} ({type(value).__name__}); it has no exact JSON form")
+
+
+class WireModel(BaseModel):
+    """A frozen message with exact numbers. Fields that are None are absent from its JSON."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True, hide_input_in_errors=True)
+
+    _prefixes: ClassVar[dict[str, str]] = {}
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        cls._prefixes = {name: f"{encode_basestring_ascii(name)}:" for name in cls.model_fields}
+
+    @classmethod
+    def from_json(cls, body: bytes) -> Self:
+        """Return the message in `body`.
+
+        Raises:
+            WireError: Names the field, its value and the rule.
+        """
+        return cls.from_members(read_json(body))
+
+    @classmethod
+    def from_members(cls, members: object) -> Self:
+        """Return the message with these members, as `read_json` gives them.
+
+        Raises:
+            WireError: Names the field, its value and the rule.
+        """
+        if type(members) is not dict:
+            raise WireError(f"{cls.__name__} was {shown(members)}; send one JSON object")
+        try:
+            return cast(Self, cls.__pydantic_validator__.validate_python(members))
+        except ValidationError as e:
+            raise WireError(_sentence(cls.__name__, e, members)) from None
+
+    def print(self) -> str:
+        """Return the message as JSON text, in field order, without absent fields."""
+        prefixes, printers = self._prefixes, _PRINTERS
+        parts = []
+        for name, value in self.__dict__.items():
+            if value is not None:
+                printer = printers.get(type(value), print_json)
+                parts.append(prefixes[name] + printer(value))
+        return "{" + ",".join(parts) + "}"
+
+    def to_json(self) -> bytes:
+        """Return the message as JSON bytes."""
+        return self.print().encode("ascii")
+
+
+def _sentence(name: str, error: ValidationError, members: dict[str, Any]) -> str:
+    """Return the first fault as one sentence: message, field, value, rule."""
+    fault = error.errors(include_url=False, include_input=False)[0]
+    path = ".".join(str(part) for part in fault["loc"]) or "(the object)"
+    message = fault["msg"].removeprefix("Value error, ")
+    if fault["type"] == "missing":
+        return f"{name}.{path} was missing; it is required"
+    if message.startswith("was "):
+        return f"{name}.{path} {message}"
+    value: Any = members
+    for part in fault["loc"]:
+        try:
+            value = value[part]
+        except (KeyError, IndexError, TypeError):
+            break
+    rule = message[0].lower() + message[1:]
+    return f"{name}.{path} was {shown(value)}; {rule}"
