@@ -48,7 +48,7 @@ def refuse_wrappers(manager: pluggy.PluginManager) -> None:
             for implementation in caller.get_hookimpls():
                 if implementation.wrapper or implementation.hookwrapper:
                     raise HookWrapperRefused(
-                        f"plugin {implementation.plugin_name!r} wraps hook {name!r}; the host awaits these hooks "
+                        f"plugin {implementation.plugin_name!r} wraps hook {name!r}; the host awaits hooks "
                         "itself, so write a plain implementation with tryfirst or trylast instead"
                     )
 

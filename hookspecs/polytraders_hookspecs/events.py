@@ -180,7 +180,7 @@ BookUpdate = BookSnapshot | PriceChange | LastTrade | TickSizeChange | StreamGap
 
 
 class CancelReplace(WireModel):
-    """A chase, as an instruction: cancel `order_id`, prove it dead, then post at most this much at most this far.
+    """A chase, as an instruction: cancel `order_id`, prove it dead, post at most its rest, within the cap.
 
     `cap_price` binds absolutely. `price` and `max_size_shares` are the plan at decision time: what
     filled meanwhile must be subtracted after the cancel is proven.
