@@ -54,7 +54,7 @@ from polytraders_hookspecs.services import (
 )
 from polytraders_hookspecs.signing import check_signature, sign_event
 from polytraders_hookspecs.specs import HOOK_NAMES, PROJECT_NAME, hookspec, new_plugin_manager
-from polytraders_hookspecs.trace_ids import otel_trace_id
+from polytraders_hookspecs.trace_ids import order_trace, otel_trace_id
 from polytraders_hookspecs.version import HOOKSPEC_VERSION, require_hookspec
 from polytraders_hookspecs.wire import from_micro, read_json, to_micro
 
@@ -113,6 +113,7 @@ __all__ = [
     "hookimpl",
     "hookspec",
     "new_plugin_manager",
+    "order_trace",
     "otel_trace_id",
     "read_json",
     "refuse_wrappers",

@@ -2,10 +2,14 @@
 
 import hashlib
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Final
 
 _DOMAIN: Final = b"polytraders/otel/1\0"
 _SHORT: Final = re.compile(r"trc_([0-9a-f]{16})", re.ASCII)
+_current: Final[ContextVar[str | None]] = ContextVar("polytraders_trace_id", default=None)
 
 
 def otel_trace_id(trace_id: str) -> int:
@@ -19,3 +23,21 @@ def otel_trace_id(trace_id: str) -> int:
     match = _SHORT.fullmatch(trace_id)
     number = int(match[1] + digest[:16] if match else digest[:32], 16)
     return number or 1
+
+
+@contextmanager
+def order_trace(trace_id: str) -> Iterator[None]:
+    """Make root spans started inside belong to this order's trace.
+
+    It takes effect under a provider built with `polytraders_hookspecs.tracing.PolytradersIdGenerator`.
+    """
+    token = _current.set(trace_id)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def current_order_trace() -> str | None:
+    """Return the order whose trace is being worked in, or None."""
+    return _current.get()

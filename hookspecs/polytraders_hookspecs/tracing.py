@@ -1,29 +1,14 @@
 """An OTel id generator that puts every span of one order into one trace, in any process, at any time.
 
 Only this module needs the OpenTelemetry SDK: a host that builds its own `TracerProvider` passes
-`PolytradersIdGenerator()` to it and enters `order_trace(trace_id)` around its work on an order.
+`PolytradersIdGenerator()` to it; bots and hosts enter `order_trace(trace_id)` around their work.
 """
-
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from typing import Final
 
 from opentelemetry.sdk.trace.id_generator import IdGenerator, RandomIdGenerator
 
-from polytraders_hookspecs.trace_ids import otel_trace_id
+from polytraders_hookspecs.trace_ids import current_order_trace, order_trace, otel_trace_id
 
-_current: Final[ContextVar[str | None]] = ContextVar("polytraders_trace_id", default=None)
-
-
-@contextmanager
-def order_trace(trace_id: str) -> Iterator[None]:
-    """Make root spans started inside belong to this order's trace."""
-    token = _current.set(trace_id)
-    try:
-        yield
-    finally:
-        _current.reset(token)
+__all__ = ["PolytradersIdGenerator", "order_trace"]
 
 
 class PolytradersIdGenerator(IdGenerator):
@@ -36,5 +21,5 @@ class PolytradersIdGenerator(IdGenerator):
         return self._random.generate_span_id()
 
     def generate_trace_id(self) -> int:
-        trace_id = _current.get()
+        trace_id = current_order_trace()
         return self._random.generate_trace_id() if trace_id is None else otel_trace_id(trace_id)

@@ -116,7 +116,7 @@ class Bounds:
 
 
 def chain_fault(bounds: Bounds, children: Iterable[Child], price_micro: int, size_micro: int) -> str | None:
-    """Return why a new order of this price and size would break the law of the chain, or None.
+    """Return why a new order of this price and size would break the chain's law, or None.
 
     At most one order of a chain may be alive, and what filled, what may fill and the new order together
     stay within the intent. This stands next to the send, always on.
@@ -130,5 +130,6 @@ def chain_fault(bounds: Bounds, children: Iterable[Child], price_micro: int, siz
     if size > bounds.size_micro:
         return f"{plain(size)} shares in all would exceed the intent of {plain(bounds.size_micro)}"
     if bounds.side is Side.BUY and cost > bounds.cost_pico:
-        return f"{plain(cost // MICRO)} pUSD in all would exceed the intent of {plain(bounds.cost_pico // MICRO)}"
+        most = plain(bounds.cost_pico // MICRO)
+        return f"{plain(cost // MICRO)} pUSD in all would exceed the intent of {most}"
     return None

@@ -1,0 +1,1 @@
+"""Names, spans and metrics. Telemetry watches; it never changes an outcome."""
