@@ -65,7 +65,7 @@ class Recording:
 
     @property
     def skipped(self) -> list[Skipped]:
-        """What could not be read: files and row groups at the opening, then rows as `frames` comes to them."""
+        """What could not be read: files and row groups at the opening, then rows as `frames` comes to it."""
         return self._opening.skipped + self.log.skipped
 
     def frames(self) -> Iterator[Frame]:
