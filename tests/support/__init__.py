@@ -1,0 +1,1 @@
+"""Shared helpers of the tests: stand-ins, builders and small servers."""
