@@ -1,0 +1,311 @@
+"""The exchange's REST side: every call one request, its answer carried back unjudged.
+
+`ClobAdapter` is the contract's `ClobPublic` and `ClobAuth` in one, plus what the host itself needs.
+"""
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from polytraders_hookspecs import BookSnapshot, Clock, ExchangeReply, SignedOrder
+from polytraders_hookspecs.wire import print_json
+
+from polytraders_pfh.host.auth import ApiCredentials, L2Auth, l1_headers
+from polytraders_pfh.host.config import TimeoutsSection
+from polytraders_pfh.host.errors import ExchangeRefused, PayloadError
+from polytraders_pfh.host.payloads import (
+    OrderNews,
+    book_snapshot,
+    decode,
+    maybe_micro,
+    members_of,
+    millis,
+    order_news,
+)
+from polytraders_pfh.host.replies import post_outcome, reply_text
+from polytraders_pfh.host.secret import Secret
+from polytraders_pfh.host.trading_status import TradingStatusBoard
+from polytraders_pfh.host.transport import ExchangeTransport
+from polytraders_pfh.host.wallet import Wallet
+
+_FIRST_PAGE: Final = "MA=="
+_LAST_PAGE: Final = "LTE="
+_MAX_PAGES: Final = 200
+_MAX_MARKETS: Final = 10_000
+_OK: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class MarketFacts:
+    """A market's standing parameters. `closes_at_ms` is None when the exchange does not say."""
+
+    market_id: str
+    token_ids: tuple[str, ...]
+    tick_micro: int | None
+    min_size_micro: int | None
+    neg_risk: bool
+    closes_at_ms: int | None
+
+
+class ClobAdapter:
+    """Talks to one exchange for one wallet.
+
+    Args:
+        transport: An open session.
+        wallet: For L1 alone; every other call needs API credentials and no key.
+        clock: For L2 timestamps.
+        timeouts: A deadline for each kind of call.
+        credentials: None until `log_in`.
+    """
+
+    def __init__(
+        self,
+        transport: ExchangeTransport,
+        wallet: Wallet,
+        clock: Clock,
+        timeouts: TimeoutsSection,
+        credentials: ApiCredentials | None = None,
+    ) -> None:
+        self._transport = transport
+        self._wallet = wallet
+        self._clock = clock
+        self._timeouts = timeouts
+        self._auth = L2Auth(credentials, wallet.address, clock) if credentials else None
+        self._markets: dict[str, MarketFacts] = {}
+        self.trading = TradingStatusBoard(clock)
+
+    def __repr__(self) -> str:
+        return f"ClobAdapter({self._wallet.address})"
+
+    @property
+    def credentials(self) -> ApiCredentials:
+        """The API credentials in use.
+
+        Raises:
+            ExchangeRefused: There are none yet.
+        """
+        return self._signed.credentials
+
+    async def log_in(self) -> ApiCredentials:
+        """Derive API credentials from the wallet, or create them when there are none, and use them.
+
+        Raises:
+            ExchangeRefused: Neither worked; says what the exchange answered.
+        """
+        for method, path in (("GET", "/auth/derive-api-key"), ("POST", "/auth/api-key")):
+            headers = l1_headers(self._wallet, self._clock.now_ms() // 1000)
+            reply = await self._transport.send(method, path, timeout_s=self._timeouts.read_s, headers=headers)
+            if reply.status == _OK:
+                credentials = _credentials(reply)
+                self._auth = L2Auth(credentials, self._wallet.address, self._clock)
+                return credentials
+        raise ExchangeRefused(
+            f"no API credentials: {_said(reply)}; check wallet.key and the exchange's address"
+        )
+
+    async def get_book(self, token_id: str) -> BookSnapshot:
+        """Return this token's book, read now.
+
+        Raises:
+            ExchangeRefused: The exchange did not answer with a book.
+            PayloadError: The book is unreadable, is another token's, or lacks tick, minimum or neg-risk.
+        """
+        reply = await self._public("/book", {"token_id": token_id}, self._timeouts.book_s)
+        members = members_of(decode(_body_of("GET /book", reply)), "the book")
+        market = self._markets.get(str(members.get("market")))
+        book = book_snapshot(
+            members,
+            trading=self.trading.now(),
+            closes_at_ms=market.closes_at_ms if market else None,
+            now_ms=self._clock.now_ms(),
+        )
+        if book.token_id != token_id:
+            raise PayloadError(f"asset_id was {book.token_id}; the book of {token_id} was asked for")
+        if book.tick_micro is None or book.min_size_micro is None or book.neg_risk is None:
+            raise PayloadError(
+                "the book lacked tick_size, min_order_size or neg_risk; it cannot be traded on"
+            )
+        return book
+
+    async def learn_market(self, market_id: str) -> MarketFacts:
+        """Return a market's parameters, read once and kept; later books carry its closing time.
+
+        Raises:
+            ExchangeRefused: The exchange did not answer with a market.
+            PayloadError: A parameter is unreadable.
+        """
+        known = self._markets.get(market_id)
+        if known is not None:
+            return known
+        reply = await self._public(f"/clob-markets/{market_id}", {}, self._timeouts.read_s)
+        facts = _market(market_id, members_of(decode(_body_of("GET /clob-markets", reply)), "the market"))
+        if len(self._markets) >= _MAX_MARKETS:
+            del self._markets[next(iter(self._markets))]
+        self._markets[market_id] = facts
+        return facts
+
+    async def cancel_orders(self, order_ids: tuple[str, ...]) -> ExchangeReply:
+        """Ask for these orders to be cancelled, in one request: DELETE /order for one, else /orders."""
+        if len(order_ids) == 1:
+            return await self._private(
+                "DELETE", "/order", _compact({"orderID": order_ids[0]}), self._timeouts.cancel_s
+            )
+        return await self._private("DELETE", "/orders", _compact(list(order_ids)), self._timeouts.cancel_s)
+
+    async def post_order(self, order: SignedOrder) -> ExchangeReply:
+        """Send this order. Its body is the same for the same order, byte for byte, always."""
+        body = order_body(order, self.credentials.key)
+        reply = await self._private("POST", "/order", body, self._timeouts.post_s)
+        if post_outcome(reply) == "accepted":
+            self.trading.accepted(post_only=order.post_only)
+        return reply
+
+    async def get_order(self, order_id: str) -> ExchangeReply:
+        """Read one order's record, whatever its status."""
+        return await self._private("GET", f"/data/order/{order_id}", b"", self._timeouts.read_s)
+
+    async def get_trades(self, market_id: str, after_ms: int) -> ExchangeReply:
+        """Read this account's trades in a market since `after_ms`, all pages, as one JSON array.
+
+        The exchange counts in seconds; the second before is asked for too, so nothing is missed. A page
+        that fails is the answer.
+        """
+        query = {"market": market_id, "after": str(max(0, after_ms // 1000 - 1))}
+        trades: list[Any] = []
+        async for reply, page in self._pages("/data/trades", query, self._timeouts.trades_s):
+            if page is None:
+                return reply
+            trades += page
+        return ExchangeReply(status=_OK, body=print_json(trades).encode("ascii"))
+
+    async def open_orders(self) -> tuple[OrderNews, ...]:
+        """Return every live order of this account.
+
+        Raises:
+            ExchangeRefused: A page did not come.
+            PayloadError: A record is unreadable.
+        """
+        orders: list[OrderNews] = []
+        async for reply, page in self._pages("/data/orders", {}, self._timeouts.read_s):
+            if page is None:
+                raise ExchangeRefused(f"GET /data/orders: {_said(reply)}; ask again later")
+            orders += [order_news(members_of(record, "an order")) for record in page]
+        return tuple(orders)
+
+    async def balance_micro(self, token_id: str | None = None) -> int:
+        """Return the balance in millionths: of pUSD, or of one outcome token.
+
+        Raises:
+            ExchangeRefused: The exchange did not answer with a balance.
+        """
+        query = {"asset_type": "COLLATERAL" if token_id is None else "CONDITIONAL"}
+        if token_id is not None:
+            query["token_id"] = token_id
+        query["signature_type"] = str(self._wallet.signature_type)
+        reply = await self._private("GET", "/balance-allowance", b"", self._timeouts.read_s, query)
+        balance = members_of(decode(_body_of("GET /balance-allowance", reply)), "the balance").get("balance")
+        if not str(balance).isdigit():
+            raise PayloadError(f"balance was {balance!r}; a whole number of millionths belongs there")
+        return int(str(balance))
+
+    async def heartbeat(self, heartbeat_id: str) -> ExchangeReply:
+        """Send one heartbeat (empty id first). Once accepted, a pause of over 10 s cancels all orders."""
+        return await self._private(
+            "POST", "/v1/heartbeats", _compact({"heartbeat_id": heartbeat_id}), self._timeouts.read_s
+        )
+
+    @property
+    def _signed(self) -> L2Auth:
+        if self._auth is None:
+            raise ExchangeRefused("there are no API credentials yet; call log_in first")
+        return self._auth
+
+    async def _public(self, path: str, query: dict[str, str], timeout_s: float) -> ExchangeReply:
+        reply = await self._transport.send("GET", path, query=query, timeout_s=timeout_s)
+        self.trading.heard(reply)
+        return reply
+
+    async def _private(
+        self, method: str, path: str, body: bytes, timeout_s: float, query: dict[str, str] | None = None
+    ) -> ExchangeReply:
+        headers = self._signed.headers(method, path, body)
+        reply = await self._transport.send(
+            method, path, timeout_s=timeout_s, query=query, body=body, headers=headers
+        )
+        self.trading.heard(reply)
+        return reply
+
+    async def _pages(
+        self, path: str, query: dict[str, str], timeout_s: float
+    ) -> AsyncIterator[tuple[ExchangeReply, list[Any] | None]]:
+        cursor = _FIRST_PAGE
+        for _ in range(_MAX_PAGES):
+            reply = await self._private("GET", path, b"", timeout_s, {**query, "next_cursor": cursor})
+            page, cursor = _page(reply)
+            yield reply, page
+            if page is None or cursor == _LAST_PAGE:
+                return
+        yield ExchangeReply(status=None, detail=f"GET {path}: more than {_MAX_PAGES} pages"), None
+
+
+def order_body(order: SignedOrder, owner: str) -> bytes:
+    """Return the body of POST /order: a function of the signed order and the API key, and nothing else."""
+    return _compact(
+        {
+            "order": order.wire_order(),
+            "owner": owner,
+            "orderType": order.order_type,
+            "deferExec": False,
+            "postOnly": order.post_only,
+        }
+    )
+
+
+def _compact(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode("ascii")
+
+
+def _said(reply: ExchangeReply) -> str:
+    return f"status {reply.status}, {reply_text(reply)}" if reply.status else reply.detail
+
+
+def _body_of(call: str, reply: ExchangeReply) -> bytes:
+    if reply.status != _OK:
+        raise ExchangeRefused(f"{call}: {_said(reply)}; ask again later")
+    return reply.body
+
+
+def _page(reply: ExchangeReply) -> tuple[list[Any] | None, str]:
+    if reply.status != _OK:
+        return None, _LAST_PAGE
+    try:
+        answer = decode(reply.body)
+    except PayloadError:
+        return None, _LAST_PAGE
+    if isinstance(answer, list):
+        return answer, _LAST_PAGE
+    data = answer.get("data") if isinstance(answer, dict) else None
+    if not isinstance(data, list):
+        return None, _LAST_PAGE
+    return data, str(answer.get("next_cursor") or _LAST_PAGE)
+
+
+def _credentials(reply: ExchangeReply) -> ApiCredentials:
+    members = members_of(decode(reply.body), "the credentials")
+    key, secret, passphrase = (members.get(name) for name in ("apiKey", "secret", "passphrase"))
+    if not (isinstance(key, str) and isinstance(secret, str) and isinstance(passphrase, str)):
+        raise PayloadError("the credentials lacked apiKey, secret or passphrase; ask again")
+    return ApiCredentials(key, Secret(secret), Secret(passphrase))
+
+
+def _market(market_id: str, members: Any) -> MarketFacts:
+    tokens = members.get("t")
+    return MarketFacts(
+        market_id=market_id,
+        token_ids=tuple(str(members_of(token, "a token").get("t")) for token in tokens or ()),
+        tick_micro=maybe_micro(members.get("mts"), "mts"),
+        min_size_micro=maybe_micro(members.get("mos"), "mos"),
+        neg_risk=members.get("nr") is True,
+        closes_at_ms=millis(members.get("gst")),
+    )

@@ -1,0 +1,223 @@
+"""The host's settings: one TOML file, every fault of it named at once, no secret in it.
+
+Relative paths are taken from the file's own directory. The section of a bot is handed on as it is: only
+the bot knows its keys.
+"""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Any, Final, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from polytraders_pfh.errors import ConfigError
+from polytraders_pfh.host.config_faults import fault_list
+from polytraders_pfh.host.secret import SecretSource
+
+_ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]{40}", re.ASCII)
+_KEY_ID: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}", re.ASCII)
+_MAX_EVENT_KEYS: Final = 2
+
+
+def _url(*schemes: str) -> AfterValidator:
+    def check(text: str) -> str:
+        parts = urlsplit(text)
+        if parts.scheme not in schemes or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError(f"use a {' or '.join(schemes)} address without query")
+        if parts.username or parts.password:
+            raise ValueError("leave user name and password out of the address")
+        return text.rstrip("/")
+
+    return AfterValidator(check)
+
+
+def _address(text: str) -> str:
+    if not _ADDRESS.fullmatch(text):
+        raise ValueError("use 0x and 40 hex digits")
+    return text
+
+
+Seconds = Annotated[float, Field(gt=0, le=60)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class HostSection(_Section):
+    """`[host]`: where the host keeps its state and where it can be looked at."""
+
+    state_dir: Path
+    http_host: Literal["127.0.0.1", "::1", "localhost"] = "127.0.0.1"
+    http_port: Annotated[int, Field(ge=0, le=65535, strict=True)] = 9464
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class TimeoutsSection(_Section):
+    """`[exchange.timeouts]`: seconds that each call may take, from the connection to the last byte."""
+
+    connect_s: Seconds = 2.0
+    book_s: Seconds = 2.0
+    post_s: Seconds = 5.0
+    cancel_s: Seconds = 3.0
+    read_s: Seconds = 3.0
+    trades_s: Seconds = 10.0
+
+
+class ExchangeSection(_Section):
+    """`[exchange]`: which CLOB to talk to, real or paper."""
+
+    rest_url: Annotated[str, _url("http", "https")]
+    ws_url: Annotated[str, _url("ws", "wss")]
+    chain_id: Literal[137, 80002] = 137
+    timeouts: TimeoutsSection = TimeoutsSection()
+
+
+class ApiSection(_Section):
+    """`[wallet.api]`: the places of an API key, its secret and its passphrase."""
+
+    key: SecretSource
+    secret: SecretSource
+    passphrase: SecretSource
+
+
+class WalletSection(_Section):
+    """`[wallet]`: who trades. For signature types 1 to 3 `funder` is the wallet that holds the funds."""
+
+    signature_type: Literal[0, 1, 2, 3] = 0
+    funder: Annotated[str, AfterValidator(_address)] | None = None
+    key: SecretSource
+    api: ApiSection | None = None
+
+    @model_validator(mode="after")
+    def _funder_fits(self) -> Self:
+        if self.signature_type and self.funder is None:
+            raise ValueError(f"signature_type {self.signature_type} needs funder, the wallet with the funds")
+        return self
+
+
+class EventsSection(_Section):
+    """`[events]`: the keys that sign events. Without any, one is made up and dies with the host."""
+
+    keys: dict[str, SecretSource] = Field(default_factory=dict, max_length=_MAX_EVENT_KEYS)
+    signing_key: str | None = None
+
+    @model_validator(mode="after")
+    def _signing_key_exists(self) -> Self:
+        for key_id in self.keys:
+            if not _KEY_ID.fullmatch(key_id):
+                raise ValueError("a key id takes 1 to 64 characters of A-Z a-z 0-9 _ . : -")
+        if self.signing_key is not None and self.signing_key not in self.keys:
+            raise ValueError("signing_key must be one of the ids in keys")
+        if self.signing_key is None and len(self.keys) > 1:
+            raise ValueError("with two keys, name the one that signs as signing_key")
+        return self
+
+
+class KillSwitchSection(_Section):
+    """`[kill_switch]`: the file whose existence stops all posting; `state_dir/kill_switch` by default."""
+
+    file: Path | None = None
+
+
+class ReportsSection(_Section):
+    """`[reports]`: where reports go: `file` is a JSON-lines file, fsynced before a report counts as sent."""
+
+    bus: Literal["file", "memory"] = "file"
+    file: Path | None = None
+
+
+class TelemetrySection(_Section):
+    """`[telemetry]`: where spans go. Without an address they are made and dropped."""
+
+    otlp_endpoint: Annotated[str, _url("http", "https")] | None = None
+    service_name: str = "polytraders-host"
+
+
+class BotSection(BaseModel):
+    """`[bots."<entry point>"]`: `enabled`, and whatever the bot itself reads."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", hide_input_in_errors=True)
+
+    enabled: Annotated[bool, Field(strict=True)] = True
+
+    def members(self) -> Mapping[str, Any]:
+        """Return the section as written, `enabled` included."""
+        return MappingProxyType({"enabled": self.enabled, **(self.model_extra or {})})
+
+
+class HostConfig(_Section):
+    """The whole file."""
+
+    host: HostSection
+    exchange: ExchangeSection
+    wallet: WalletSection
+    events: EventsSection = EventsSection()
+    kill_switch: KillSwitchSection = KillSwitchSection()
+    reports: ReportsSection = ReportsSection()
+    telemetry: TelemetrySection = TelemetrySection()
+    bots: dict[str, BotSection] = Field(default_factory=dict)
+
+    @classmethod
+    def from_members(
+        cls, members: Mapping[str, Any], *, base_dir: Path | None = None, name: str = "config"
+    ) -> Self:
+        """Return the settings in `members`.
+
+        Args:
+            members: As `tomllib` gives them.
+            base_dir: What relative paths are relative to; the working directory when None.
+            name: What to call the source in an error.
+
+        Raises:
+            ConfigError: Every fault, one sentence each: path, value, rule.
+        """
+        try:
+            config = cls.model_validate(members)
+        except ValidationError as e:
+            raise ConfigError(fault_list(name, e, members, cls)) from None
+        return config.rooted(base_dir or Path.cwd())
+
+    @property
+    def kill_switch_file(self) -> Path:
+        return self.kill_switch.file or self.host.state_dir / "kill_switch"
+
+    @property
+    def reports_file(self) -> Path:
+        return self.reports.file or self.host.state_dir / "reports.jsonl"
+
+    def rooted(self, base_dir: Path) -> Self:
+        """Return the settings with their relative paths taken from `base_dir`."""
+
+        def under(section: _Section, *names: str) -> _Section:
+            paths = {name: value for name in names if (value := getattr(section, name)) is not None}
+            return section.model_copy(update={name: base_dir / path for name, path in paths.items()})
+
+        return self.model_copy(
+            update={
+                "host": under(self.host, "state_dir"),
+                "kill_switch": under(self.kill_switch, "file"),
+                "reports": under(self.reports, "file"),
+            }
+        )
+
+
+def load_config(path: Path) -> HostConfig:
+    """Return the settings in a TOML file.
+
+    Raises:
+        ConfigError: The file cannot be read, is not TOML, or has faults; all of them are listed.
+    """
+    try:
+        members = tomllib.loads(path.read_bytes().decode("utf-8"))
+    except OSError as e:
+        raise ConfigError(f"config file {path} was unreadable ({e.strerror}); give a readable path") from None
+    except UnicodeDecodeError as e:
+        raise ConfigError(f"config file {path} was not UTF-8 at byte {e.start}; save it as UTF-8") from None
+    except tomllib.TOMLDecodeError as e:
+        raise ConfigError(f"config file {path} was not TOML ({e}); fix that line") from None
+    return HostConfig.from_members(members, base_dir=path.absolute().parent, name=str(path))

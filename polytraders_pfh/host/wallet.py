@@ -1,0 +1,109 @@
+"""The key that signs: parsed once, held here alone, shown nowhere."""
+
+from typing import Any, Final
+
+from eth_account import Account
+from eth_account.messages import encode_typed_data
+from eth_keys.datatypes import PrivateKey
+from eth_utils.address import to_checksum_address
+
+from polytraders_pfh.host.errors import SecretMissing
+from polytraders_pfh.host.secret import Secret
+
+_KEY_DIGITS: Final = 64
+_AUTH_MESSAGE: Final = "This message attests that I control the given wallet"
+_AUTH_TYPES: Final = {
+    "EIP712Domain": [
+        {"name": "name", "type": "string"},
+        {"name": "version", "type": "string"},
+        {"name": "chainId", "type": "uint256"},
+    ],
+    "ClobAuth": [
+        {"name": "address", "type": "address"},
+        {"name": "timestamp", "type": "string"},
+        {"name": "nonce", "type": "uint256"},
+        {"name": "message", "type": "string"},
+    ],
+}
+
+
+class Wallet:
+    """An EOA's key and the wallet that it trades for.
+
+    Attributes:
+        address: The key's own address, checksummed; API credentials belong to it.
+        maker: Who holds the funds: the key itself (type 0) or `funder` (types 1 to 3).
+        order_signer: What stands as `signer` in an order: the key, or for type 3 the funder.
+
+    It has the three members that the SDK's order builder asks of a signer (`address`, `get_chain_id`,
+    `private_key`) through `sdk_signer`, whose key is an object, so nothing parses it per order.
+    """
+
+    __slots__ = ("_key", "address", "chain_id", "maker", "order_signer", "signature_type")
+
+    def __init__(
+        self, key: Secret, *, chain_id: int, signature_type: int = 0, funder: str | None = None
+    ) -> None:
+        self._key = _parse(key)
+        self.address: str = self._key.public_key.to_checksum_address()
+        self.chain_id = chain_id
+        self.signature_type = signature_type
+        self.maker = to_checksum_address(funder) if funder else self.address
+        self.order_signer = self.maker if signature_type == 3 else self.address
+        if signature_type == 0 and self.maker != self.address:
+            raise SecretMissing(
+                f"wallet.funder was {self.maker}, and signature type 0 trades for the key's own address "
+                f"{self.address}; leave funder out or set signature_type"
+            )
+
+    def __repr__(self) -> str:
+        return f"Wallet({self.address}, signature_type={self.signature_type})"
+
+    def sdk_signer(self) -> Any:
+        """Return this key in the shape that the SDK's builder takes."""
+        return _SdkSigner(self._key, self.address, self.chain_id)
+
+    def sign_clob_auth(self, timestamp_s: int, nonce: int) -> str:
+        """Return the L1 signature that creates or derives API credentials, as 0x and 130 hex digits."""
+        message = encode_typed_data(
+            full_message={
+                "primaryType": "ClobAuth",
+                "types": _AUTH_TYPES,
+                "domain": {"name": "ClobAuthDomain", "version": "1", "chainId": self.chain_id},
+                "message": {
+                    "address": self.address,
+                    "timestamp": str(timestamp_s),
+                    "nonce": nonce,
+                    "message": _AUTH_MESSAGE,
+                },
+            }
+        )
+        return "0x" + bytes(Account.sign_message(message, private_key=self._key).signature).hex()
+
+
+class _SdkSigner:
+    __slots__ = ("_address", "_chain_id", "private_key")
+
+    def __init__(self, key: PrivateKey, address: str, chain_id: int) -> None:
+        self.private_key = key
+        self._address = address
+        self._chain_id = chain_id
+
+    def __repr__(self) -> str:
+        return f"_SdkSigner({self._address})"
+
+    def address(self) -> str:
+        return self._address
+
+    def get_chain_id(self) -> int:
+        return self._chain_id
+
+
+def _parse(secret: Secret) -> PrivateKey:
+    text = secret.reveal().removeprefix("0x")
+    try:
+        return PrivateKey(bytes.fromhex(text if len(text) == _KEY_DIGITS else ""))
+    except Exception:  # noqa: BLE001, RUF100 - a library's message may quote the key
+        raise SecretMissing(
+            "the wallet's key was not a private key; it is 64 hex digits, with or without 0x"
+        ) from None
