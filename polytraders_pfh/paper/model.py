@@ -51,7 +51,7 @@ class OrderStatus(StrEnum):
     INVALID = "INVALID"
     CANCELED_MARKET_RESOLVED = "CANCELED_MARKET_RESOLVED"
     CANCELED_NOT_ENOUGH_BALANCE = "CANCELED_NOT_ENOUGH_BALANCE"
-    CANCELED_FOK_KILLED = "CANCELED_order couldn't be fully filled. FOK orders are fully filled or killed."  # the wire's own text
+    CANCELED_FOK_KILLED = "CANCELED_order couldn't be fully filled. FOK orders are fully filled or killed."
     CANCELED_FAK_KILLED = (
         "CANCELED_no orders found to match with FAK order. "
         "FAK orders are partially filled or killed if no match is found."
@@ -164,7 +164,7 @@ class OrderRequest:
 
     @property
     def size_micro(self) -> int:
-        """Signed shares. For a FOK or FAK BUY this is the least it must bring; the budget is `maker_amount`."""
+        """Signed shares. A FOK or FAK BUY's budget is `maker_amount`; this is the least it brings."""
         return self.taker_amount if self.side is Side.BUY else self.maker_amount
 
     @property
@@ -174,7 +174,7 @@ class OrderRequest:
 
     @property
     def price_micro(self) -> int:
-        """pUSD per share to the nearest micro; 0 without a size. `price_is_exact` tells whether it is exact."""
+        """pUSD per share to the nearest micro, 0 without a size; see `price_is_exact`."""
         if self.size_micro <= 0:
             return 0
         return (2 * self.usd_micro * MICRO + self.size_micro) // (2 * self.size_micro)
@@ -387,7 +387,7 @@ Event = (
 
 @dataclass(frozen=True, slots=True)
 class PostResult:
-    """The answer to a post. `error` None means accepted; then `status` is live, matched, delayed or unmatched.
+    """The answer to a post. `error` None means accepted: `status` is live, matched, delayed or unmatched.
 
     `code` and `retry_after_s` accompany a 503 of post-only mode. `making_micro` is what the order has
     given so far (BUY: pUSD, SELL: shares), `taking_micro` what it has got.
