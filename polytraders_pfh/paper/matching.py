@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from polytraders_pfh.paper.amounts import taker_fee
+from polytraders_pfh.paper.amounts import ceil_div, taker_fee
 from polytraders_pfh.paper.model import MICRO, MatchKind, Side
 from polytraders_pfh.paper.orderbook import Level, MarketBook, Order, Resting, mirrored, stands_as_bid
 
@@ -158,7 +158,10 @@ class _Sweep:
         kind = match_kind(self._taker, maker)
         if maker.side is Side.BUY:
             maker_usd = maker.pays(size_micro)
-        else:
+        elif self._budget is None:
             maker_usd = maker.price_micro * size_micro // MICRO
+        else:
+            # Shares were rounded down to fit the budget, so rounding their cost up spends it to the micro.
+            maker_usd = ceil_div(maker.price_micro * size_micro, MICRO)
         taker_usd = maker_usd if kind is MatchKind.DIRECT else size_micro - maker_usd
         return Fill(maker, size_micro, kind, maker_usd, taker_usd)
