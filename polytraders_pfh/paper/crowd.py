@@ -28,7 +28,7 @@ from polytraders_pfh.paper.frames import (
 )
 from polytraders_pfh.paper.model import Market, Outcome, Side
 
-# How long a trade waits for the recording to tell the levels it met, where no whole book does so sooner.
+# How long levels met by a trade, or in another level's way, wait for the recording to tell them.
 SETTLE_MS = 500
 
 
@@ -86,7 +86,7 @@ class _FollowedMarket:
     shared: FollowedBook
     exact_trades: bool
     moment: _Moment = field(default_factory=_Moment)
-    traded_ms: int = 0
+    unsettled_ms: int | None = None
 
     def now(self, at_ms: int) -> _Moment:
         if at_ms != self.moment.at_ms:
@@ -170,8 +170,8 @@ class RecordedCrowd:
         self.counts.books += 1
         book = market.shared
         changes = book.changes_to(Side.BUY, bids) + book.changes_to(Side.SELL, asks)
-        self._move(exchange, market, changes, frame.tick_micro, now_ms)
-        book.settle(exchange, now_ms)
+        self._move(exchange, market, changes, frame.timestamp_ms, frame.tick_micro, now_ms)
+        self._settle(exchange, market, now_ms)
 
     def _apply_changes(self, exchange: Exchange, frame: PriceChangeFrame, now_ms: int) -> None:
         by_market: dict[str, tuple[_FollowedMarket, dict[tuple[Side, int], int]]] = {}
@@ -187,24 +187,36 @@ class RecordedCrowd:
             by_market.setdefault(market.condition_id, (market, {}))[1][(side, price)] = level.size_micro
         self.counts.price_changes += bool(by_market)
         for market, levels in by_market.values():
+            since_ms = market.unsettled_ms
+            if since_ms is not None and frame.timestamp_ms > since_ms + SETTLE_MS:
+                self._settle(exchange, market, now_ms)
             changes = [(side, price, size) for (side, price), size in levels.items()]
-            self._move(exchange, market, changes, None, now_ms)
-            if market.shared.unsettled and frame.timestamp_ms > market.traded_ms + SETTLE_MS:
-                market.shared.settle(exchange, now_ms)
+            self._move(exchange, market, changes, frame.timestamp_ms, None, now_ms)
+            _note_unsettled(market, frame.timestamp_ms)
 
     def _move(
         self,
         exchange: Exchange,
         market: _FollowedMarket,
         changes: list[Change],
+        at_ms: int,
         tick_micro: int | None,
         now_ms: int,
     ) -> None:
+        market.shared.release(exchange, now_ms, at_ms)
         if not changes:
             return
         self._fit_tick(exchange, market, {price for _, price, size in changes if size}, tick_micro, now_ms)
-        share = 0 if market.exact_trades else self._trade_share_ppm
-        self.counts.shrinkage_traded_micro += market.shared.follow(exchange, changes, now_ms, share)
+        if market.exact_trades:
+            market.shared.follow_beside_trades(exchange, changes, now_ms, at_ms)
+            return
+        traded = market.shared.follow(exchange, changes, now_ms, self._trade_share_ppm)
+        self.counts.shrinkage_traded_micro += traded
+
+    def _settle(self, exchange: Exchange, market: _FollowedMarket, now_ms: int) -> None:
+        if market.shared.unsettled:
+            market.shared.settle(exchange, now_ms)
+        market.unsettled_ms = None
 
     def _fit_tick(
         self,
@@ -238,9 +250,9 @@ class RecordedCrowd:
             self.counts.repeated_trades += 1
             return
         moment.trades.append((token_id, price, frame.size_micro))
-        market.traded_ms = frame.timestamp_ms
         self.counts.trades += 1
         market.shared.trade(exchange, side, frame.size_micro, price, now_ms)
+        _note_unsettled(market, frame.timestamp_ms)
 
     def _apply_tick(self, exchange: Exchange, frame: TickSizeFrame, now_ms: int) -> None:
         found = self._market_of(frame.token_id)
@@ -269,6 +281,11 @@ def exchange_market(market: RecordedMarket) -> Market:
 def mirrored(levels: Levels) -> Levels:
     """One side of a token's book as the other side of the other token's: the prices' complements to 1."""
     return tuple((PRICE_ONE_MICRO - price, size) for price, size in levels)
+
+
+def _note_unsettled(market: _FollowedMarket, at_ms: int) -> None:
+    if market.shared.unsettled and market.unsettled_ms is None:
+        market.unsettled_ms = at_ms
 
 
 def _turned(side: Side) -> Side:

@@ -8,6 +8,8 @@ with our order in it. The rules, each the stingier of what is plausible:
 * Any other shrinking level was cancelled, newest first: the shares ahead of us stay until nobody stands
   behind us, so a cancel never hands us a better place than the recording proves.
 * A recorded level that reaches our price on the other side trades with us, for at most its recorded size.
+* Where the recording holds trades of its own, these eat the queue instead. A best level at which we stand and
+  that shrinks without one waits HOLD_MS for the trade to be told, before its shrinkage counts as cancelled.
 * What takers of ours (or such a cross) have consumed of a level stays consumed until the level changes:
   growth adds only what is new, shrinkage eats the consumed part first, and a vanished level forgets it.
 """
@@ -21,6 +23,7 @@ from polytraders_pfh.paper.exchange import Exchange
 from polytraders_pfh.paper.model import Side
 
 PPM = 1_000_000
+HOLD_MS = 500
 
 Change: TypeAlias = tuple[Side, int, int]
 """(side, price_micro, recorded size_micro; 0 where the level is gone)."""
@@ -36,6 +39,7 @@ class FollowedBook:
         # What stood in the exchange when this book last touched the level; less means that takers came by.
         self._left: dict[Side, dict[int, int]] = {Side.BUY: {}, Side.SELL: {}}
         self._unsettled: dict[tuple[Side, int], None] = {}
+        self._held: dict[tuple[Side, int], int] = {}
 
     def changes_to(self, side: Side, levels: Iterable[tuple[int, int]]) -> list[Change]:
         """What must change on one side for it to become `levels`."""
@@ -60,6 +64,22 @@ class FollowedBook:
             self._set(exchange, side, price, size, now_ms)
         return traded
 
+    def follow_beside_trades(
+        self, exchange: Exchange, changes: Iterable[Change], now_ms: int, at_ms: int
+    ) -> None:
+        """As `follow`, where trades are recorded: a best level that may have met us waits for its trade.
+
+        `at_ms` is the recording's time; see `release`.
+        """
+        self._notice_takers(exchange)
+        touch = {side: self._best_price(side) for side in Side}
+        shrinking, growing = self._split(changes)
+        for side, price, size in (*shrinking, *growing):
+            if price == touch[side] and self._may_have_met_us(exchange, side, price, size, now_ms):
+                self._hold(side, price, size, at_ms)
+            else:
+                self._set(exchange, side, price, size, now_ms)
+
     def trade(self, exchange: Exchange, side: Side, size_micro: int, price_micro: int, now_ms: int) -> None:
         """A recorded trade: a taker of `side` eats `size_micro` up to the price, whoever stands there.
 
@@ -74,14 +94,21 @@ class FollowedBook:
                 self._unsettled[(met, price)] = None
             elif standing:
                 break
+        for key in [key for key in self._held if key[0] is met]:
+            self._let_go(exchange, key, now_ms)
 
     def settle(self, exchange: Exchange, now_ms: int) -> None:
         """Set the levels that recorded trades have met to what is recorded of them now."""
         self._notice_takers(exchange)
         unsettled, self._unsettled = self._unsettled, {}
         for side, price in unsettled:
-            if price in self.recorded[side]:
+            if price in self.recorded[side] and (side, price) not in self._held:
                 self._set(exchange, side, price, self.recorded[side][price], now_ms)
+
+    def release(self, exchange: Exchange, now_ms: int, at_ms: int) -> None:
+        """Count as cancelled what has waited for its trade for longer than HOLD_MS of recorded time."""
+        for key in [key for key, since_ms in self._held.items() if at_ms > since_ms + HOLD_MS]:
+            self._let_go(exchange, key, now_ms)
 
     @property
     def unsettled(self) -> bool:
@@ -108,18 +135,42 @@ class FollowedBook:
             return 0
         return exchange.crowd_take(self.token_id, _opposite(side), traded, price, now_ms)
 
+    def _kept(self, side: Side, price: int, size: int) -> int:
+        """What stays consumed when the level becomes `size`."""
+        return max(0, self.consumed(side, price) - max(0, self.recorded[side].get(price, 0) - size))
+
     def _set(self, exchange: Exchange, side: Side, price: int, size: int, now_ms: int) -> None:
-        shrinkage = max(0, self.recorded[side].get(price, 0) - size)
-        kept = max(0, self.consumed(side, price) - shrinkage)
-        left = exchange.crowd_set_level(self.token_id, side, price, size - kept, now_ms, replace=True)
+        self._held.pop((side, price), None)
+        wanted = size - self._kept(side, price, size)
+        left = exchange.crowd_set_level(self.token_id, side, price, wanted, now_ms, replace=True)
+        self._note(side, price, size, size - left, left)
         if size:
-            self.recorded[side][price] = size
-            self._consumed[side][price] = size - left
-            self._left[side][price] = left
             self._note_withdrawn(exchange, _opposite(side), price)
-        else:
-            for table in (self.recorded, self._consumed, self._left):
+
+    def _note(self, side: Side, price: int, size: int, consumed: int, left: int) -> None:
+        for table, value in ((self.recorded, size), (self._consumed, consumed), (self._left, left)):
+            if size:
+                table[side][price] = value
+            else:
                 table[side].pop(price, None)
+
+    def _hold(self, side: Side, price: int, size: int, at_ms: int) -> None:
+        left = self._left[side][price]
+        self._note(side, price, size, self._kept(side, price, size), left)
+        self._held.setdefault((side, price), at_ms)
+
+    def _let_go(self, exchange: Exchange, key: tuple[Side, int], now_ms: int) -> None:
+        side, price = key
+        self._set(exchange, side, price, self.recorded[side].get(price, 0), now_ms)
+
+    def _may_have_met_us(self, exchange: Exchange, side: Side, touch: int, size: int, now_ms: int) -> bool:
+        """True when the best level loses shares no trade has told of, and others than the crowd stand there."""
+        left = self._left[side].get(touch, 0)
+        if left <= size - self._kept(side, touch, size) or (side, touch) in self._unsettled:
+            return False
+        view = exchange.book(self.token_id, now_ms)
+        levels = view.bids if side is Side.BUY else view.asks
+        return bool(levels) and levels[-1] != (touch, left)
 
     def _note_withdrawn(self, exchange: Exchange, side: Side, price: int) -> None:
         # Levels in the way were withdrawn for the moment; the recording will say whether they are gone.

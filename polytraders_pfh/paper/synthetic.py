@@ -81,12 +81,12 @@ class Character:
     depth_levels: int = 12
     quote_sizes: tuple[int, ...] = (5, 10, 20, 50, 100, 250)
     take_sizes: tuple[int, ...] = (1, 5, 8, 15, 30, 80, 200)
-    quote_weight: int = 46
-    cancel_weight: int = 34
-    take_weight: int = 12
-    walk_weight: int = 7
-    thin_weight: int = 1
-    jump_weight: int = 1
+    quote_weight: int = 500
+    cancel_weight: int = 340
+    take_weight: int = 120
+    walk_weight: int = 25
+    thin_weight: int = 5
+    jump_weight: int = 2
     jump_ticks: int = 5
 
 
