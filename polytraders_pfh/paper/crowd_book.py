@@ -164,7 +164,7 @@ class FollowedBook:
         self._set(exchange, side, price, self.recorded[side].get(price, 0), now_ms)
 
     def _may_have_met_us(self, exchange: Exchange, side: Side, touch: int, size: int, now_ms: int) -> bool:
-        """True when the best level loses shares no trade has told of, and others than the crowd stand there."""
+        """True when the best level loses shares no trade has told of, and not only the crowd stands there."""
         left = self._left[side].get(touch, 0)
         if left <= size - self._kept(side, touch, size) or (side, touch) in self._unsettled:
             return False
