@@ -1,0 +1,1 @@
+"""The shell: reads the world, asks the core, makes it so, one step at a time."""

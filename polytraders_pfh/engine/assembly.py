@@ -1,0 +1,125 @@
+"""The engine of one bot, put together from one host's services. Nothing is shared between hosts."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from polytraders_hookspecs.events import OrderClosed, SignedEvent
+from polytraders_hookspecs.services import HostServices
+from polytraders_hookspecs.signing import check_signature
+from polytraders_hookspecs.wire import to_micro
+
+from polytraders_pfh.config import Settings
+from polytraders_pfh.core.lifecycle import State, Step
+from polytraders_pfh.core.modes import Reach
+from polytraders_pfh.core.money import size_down
+from polytraders_pfh.engine.books import Books
+from polytraders_pfh.engine.carrier import Carrier
+from polytraders_pfh.engine.coordinator import Coordinator
+from polytraders_pfh.engine.declared import Declared
+from polytraders_pfh.engine.exchange import Exchange
+from polytraders_pfh.engine.intents import IntentTable
+from polytraders_pfh.engine.journal import Journal, MemoryJournal
+from polytraders_pfh.engine.kill import KillLatch
+from polytraders_pfh.engine.killing import Killer
+from polytraders_pfh.engine.outbox import Outbox
+from polytraders_pfh.engine.recovery import Recovery
+from polytraders_pfh.engine.reporter import Reporter
+from polytraders_pfh.engine.sequencer import Sequencer, Tools
+from polytraders_pfh.telemetry.metrics import Metrics
+from polytraders_pfh.telemetry.traces import Traces
+
+_DRAIN_S: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """What the hooks call."""
+
+    settings: Settings
+    tools: Tools
+    coordinator: Coordinator
+    carrier: Carrier
+    killer: Killer
+    declared: Declared
+    recovery: Recovery
+    reporter: Reporter
+    outbox: Outbox
+    host: HostServices
+
+    async def on_order_closed(self, envelope: SignedEvent) -> None:
+        """Let an intent go when its live order reached its end.
+
+        Raises:
+            EventForged: The signature is wrong.
+            WireError: The body is not an OrderClosed.
+        """
+        check_signature(envelope, self.host.event_keys)
+        closed = OrderClosed.from_json(envelope.body)
+        self.coordinator.forget_shed(closed.order_id)
+        intent = self.tools.intents.get(closed.order_id)
+        if intent is None:
+            return
+        async with intent.lock:
+            for order in intent.orders:
+                if order.order_id == closed.order_id and closed.filled_usd is not None:
+                    filled = size_down(to_micro(closed.filled_usd), order.price_micro)
+                    order.filled_micro = max(order.filled_micro, min(filled, order.size_micro))
+            if intent.working.order_id == closed.order_id and intent.state is State.RESTING:
+                intent.step(Step.ORDER_CLOSED)
+        if intent.state is State.CLOSED:
+            self.tools.intents.close(intent, self.tools.clock.now_ms())
+
+    async def close(self) -> None:
+        """Let sequences end, publish what waits, stop."""
+        await self.carrier.close(_DRAIN_S)
+        await self.outbox.close(_DRAIN_S)
+
+
+def assemble(host: HostServices, settings: Settings, version: str, journal: Journal | None = None) -> Engine:
+    """Put one bot's engine together."""
+    execution, book = settings.execution, settings.book
+    timeout_s = execution.call_timeout_ms / 1000
+    metrics = Metrics(host.metrics_registry)
+    books = Books(
+        host.clock.now_ms,
+        levels=book.levels,
+        default_min_size_micro=to_micro(book.default_min_shares),
+        fill_rate_window_ms=book.fill_rate_window_ms,
+        max_tokens=book.max_tokens,
+    )
+    exchange = Exchange(host.clob_public, host.clob_auth, host.signer, books, timeout_s)
+    intents = IntentTable(execution.max_intents, execution.tombstone_ms)
+    outbox = Outbox(
+        host.reports, host.clock, max_pending=execution.max_pending_reports, publish_timeout_s=timeout_s
+    )
+    declared = Declared(host.event_keys, execution.max_decision_reports)
+    recovery = Recovery(host.orders, exchange, intents, declared, host.clock, timeout_s)
+    tools = Tools(
+        exchange=exchange,
+        books=books,
+        journal=journal or MemoryJournal(),
+        kill=KillLatch(host.kill_switch, timeout_s),
+        intents=intents,
+        clock=host.clock,
+        traces=Traces(host.tracer_provider, version),
+        metrics=metrics,
+        settings=execution,
+        max_book_age_ms=book.max_age_ms,
+        obstacle=lambda: _obstacle(recovery, outbox),
+    )
+    metrics.kill_switch.set_function(lambda: tools.kill.latched)
+    metrics.pending_reports.set_function(lambda: len(outbox))
+    reporter = Reporter(tools, outbox, settings.mode)
+    sequencer = Sequencer(tools)
+    carrier = Carrier(tools, sequencer, host.hooks)
+    reach = Reach(frozenset(settings.limited_live.markets), to_micro(settings.limited_live.max_chase_usd))
+    coordinator = Coordinator(tools, carrier, reporter, declared, settings, host.orders, host.event_keys)
+    killer = Killer(tools, sequencer, carrier, reporter, reach)
+    return Engine(settings, tools, coordinator, carrier, killer, declared, recovery, reporter, outbox, host)
+
+
+def _obstacle(recovery: Recovery, outbox: Outbox) -> str:
+    """Return why nothing may be posted now, or empty."""
+    if not recovery.done:
+        return "what was open before the start is not known yet"
+    return "too many reports wait for the bus" if outbox.full else ""

@@ -1,0 +1,236 @@
+"""Carries decisions out, each as a task of its own under the intent's lock, and owns those tasks.
+
+A chase goes to whoever answers `on_cancel_replace` first; this plugin's own sequencer is the last in
+line. Whatever another bot answers is held to the same bounds. What stays in doubt is asked for in the
+background until it is known.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Final, TypeVar
+
+import pluggy
+from opentelemetry.trace import Span
+from polytraders_hookspecs.calling import first_hook, gather_hook
+from polytraders_hookspecs.events import CancelReplace, DustRemainder
+from polytraders_hookspecs.reports import CancelReplaceResult, ExecutionReport
+from polytraders_hookspecs.wire import from_micro, to_micro
+
+from polytraders_pfh.core.chase import chain_fault, within_cap
+from polytraders_pfh.core.lifecycle import State, Step
+from polytraders_pfh.core.policy import Action, Decision
+from polytraders_pfh.core.reasons import Reason
+from polytraders_pfh.engine.endings import Ending, cancel_ending, chase_ending
+from polytraders_pfh.engine.intents import ChainOrder, Intent
+from polytraders_pfh.engine.reporting import Fill, report_id
+from polytraders_pfh.engine.sequencer import Sequencer, Tools
+
+_LOG: Final = logging.getLogger("polytraders_pfh.engine")
+_DUST_DEADLINE_S: Final = 1.0
+_FOREIGN_STEPS: Final = (
+    Step.CANCEL_STARTED,
+    Step.CANCEL_PROVEN,
+    Step.SIZE_READ,
+    Step.POST_RECORDED,
+    Step.POST_STARTED,
+    Step.POST_ACCEPTED,
+)
+
+T = TypeVar("T")
+Conclude = Callable[[Ending], Awaitable[ExecutionReport]]
+
+
+class Carrier:
+    """Runs sequences to their end."""
+
+    def __init__(self, tools: Tools, sequencer: Sequencer, hooks: pluggy.HookRelay) -> None:
+        self._t = tools
+        self._sequencer = sequencer
+        self._hooks = hooks
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._ordered: dict[str, tuple[Intent, Span | None]] = {}
+        self._asking: set[str] = set()
+        tools.metrics.cancels_unconfirmed.set_function(lambda: self._doubtful(State.CANCEL_UNKNOWN))
+        tools.metrics.posts_unknown.set_function(lambda: self._doubtful(State.POST_UNKNOWN))
+
+    def start(
+        self, fill: Fill, intent: Intent, decision: Decision, span: Span, conclude: Conclude
+    ) -> asyncio.Task[ExecutionReport]:
+        """Begin carrying out a decision; the caller's hold on the intent's lock goes to the task."""
+        return self.own(self._carry(fill, intent, decision, span, conclude))
+
+    def own(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Run something to its end, whoever stops waiting for it."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def close(self, drain_s: float) -> None:
+        """Let sequences end for at most `drain_s` seconds; stop asking in the background."""
+        deadline = asyncio.get_running_loop().time() + drain_s
+        while sequences := {t for t in self._tasks if t.get_name() != "pfh-ask"}:
+            left = deadline - asyncio.get_running_loop().time()
+            if left <= 0:
+                break
+            await asyncio.wait(sequences, timeout=left)
+        leftover = set(self._tasks)
+        for task in leftover:
+            task.cancel()
+        await asyncio.gather(*leftover, return_exceptions=True)
+
+    async def on_cancel_replace(self, instruction: CancelReplace) -> CancelReplaceResult | None:
+        """Carry out an instruction of this bot's own; None for anybody else's."""
+        ordered = self._ordered.get(instruction.instruction_id)
+        if ordered is None:
+            return None
+        intent, span = ordered
+        return await self._sequencer.chase(intent, instruction, span)
+
+    def ask_until_known(self, intent: Intent) -> None:
+        """Ask the exchange about an intent in doubt, in the background, until it is known."""
+        if intent.root_order_id not in self._asking:
+            self._asking.add(intent.root_order_id)
+            self.own(self._ask_until_known(intent)).set_name("pfh-ask")
+
+    async def _carry(
+        self, fill: Fill, intent: Intent, decision: Decision, span: Span, conclude: Conclude
+    ) -> ExecutionReport:
+        try:
+            try:
+                ending = await self._act(fill, intent, decision, span)
+            except Exception as e:
+                _LOG.exception("a sequence of intent %s broke off", intent.root_order_id)
+                intent.stopped = f"a sequence broke off with {type(e).__name__}"
+                ending = Ending(Reason.CANCEL_UNCONFIRMED, decision.warnings, True, None, intent.stopped)
+            if intent.state in {State.CANCEL_UNKNOWN, State.POST_UNKNOWN} or (
+                ending.verdict is Reason.CANCEL_UNCONFIRMED and intent.state is State.RESTING
+            ):
+                self.ask_until_known(intent)
+            return await conclude(ending)
+        finally:
+            intent.lock.release()
+
+    async def _act(self, fill: Fill, intent: Intent, decision: Decision, span: Span) -> Ending:
+        if decision.action is Action.CHASE:
+            return chase_ending(decision, await self._chase(fill, intent, decision, span))
+        result = await self._sequencer.cancel(intent, span)
+        self._sequencer.finish(intent)
+        if decision.reason is Reason.PARTIAL_FILL_DUST_AUTO_CANCEL and result.outcome != "closed":
+            self.own(self._hand_over_dust(fill, intent, result.outcome == "cancelled"))
+        return cancel_ending(decision, result)
+
+    async def _chase(self, fill: Fill, intent: Intent, decision: Decision, span: Span) -> CancelReplaceResult:
+        instruction = _instruction(fill, intent, decision)
+        self._ordered[instruction.instruction_id] = (intent, span)
+        before = len(intent.orders)
+        try:
+            answer = await first_hook(self._hooks.on_cancel_replace, instruction=instruction)
+            if answer is None:
+                return await self._sequencer.chase(intent, instruction, span)
+        finally:
+            del self._ordered[instruction.instruction_id]
+        if answer.error is not None or not isinstance(answer.value, CancelReplaceResult):
+            return self._in_doubt(intent, f"bot {answer.plugin_name!r} failed in the middle of a chase")
+        moved = len(intent.orders) > before or intent.state is not State.RESTING
+        return answer.value if moved else self._take_foreign(intent, instruction, answer.value)
+
+    def _take_foreign(
+        self, intent: Intent, instruction: CancelReplace, result: CancelReplaceResult
+    ) -> CancelReplaceResult:
+        """Take what another bot's optimiser did into the chain, held to the instruction's bounds."""
+        if result.outcome in {"unconfirmed", "cancel_unconfirmed"}:
+            return self._in_doubt(intent, "another bot's chase is not confirmed")
+        if result.outcome != "posted":
+            if result.outcome != "closed":
+                intent.step(Step.CANCEL_STARTED)
+                intent.step(Step.CANCEL_PROVEN)
+                intent.step(Step.NOTHING_LEFT)
+            else:
+                intent.step(Step.FOUND_CLOSED)
+            return result
+        if result.new_order_id is None or result.price is None or result.size_shares is None:
+            return self._in_doubt(intent, "another bot posted a chase without saying which")
+        price, size = to_micro(result.price), to_micro(result.size_shares)
+        for step in _FOREIGN_STEPS[:2]:
+            intent.step(step)
+        fault = chain_fault(intent.bounds, intent.children(), price, size)
+        if fault is None and not within_cap(intent.side, price, to_micro(instruction.cap_price)):
+            fault = f"its price {result.price} is beyond the cap of {instruction.cap_price}"
+        for step in _FOREIGN_STEPS[2:5]:
+            intent.step(step)
+        self._t.intents.extend(intent, ChainOrder(result.new_order_id, price, size))
+        intent.step(Step.POST_ACCEPTED)
+        intent.reposts += 1
+        if fault is not None:
+            self._t.metrics.invariant_trips.inc()
+            intent.stopped = f"{Reason.INVARIANT_TRIPPED.value}: another bot's chase: {fault}"
+        return result
+
+    def _in_doubt(self, intent: Intent, why: str) -> CancelReplaceResult:
+        intent.stopped = why
+        if intent.state is State.RESTING:
+            intent.step(Step.CANCEL_STARTED)
+            intent.step(Step.CANCEL_DOUBTFUL)
+        return CancelReplaceResult(outcome="unconfirmed", detail=why)
+
+    async def _hand_over_dust(self, fill: Fill, intent: Intent, cancelled: bool) -> None:
+        dust = DustRemainder(
+            order_id=fill.order_id,
+            trace_id=fill.trace_id,
+            market_id=intent.market_id,
+            token_id=intent.token_id,
+            side=intent.side.value,
+            remaining_usd=fill.remaining_usd,
+            cancelled=cancelled,
+        )
+        for result in await gather_hook(
+            self._hooks.on_dust_remainder, deadline_s=_DUST_DEADLINE_S, dust=dust
+        ):
+            if result.error is not None:
+                _LOG.warning("bot %s refused a dust remainder: %r", result.plugin_name, result.error)
+
+    async def _ask_until_known(self, intent: Intent) -> None:
+        """Keep asking; a cancel that did not take effect is asked for again, a post found alive is kept."""
+        t = self._t
+        try:
+            while True:
+                await t.clock.sleep(t.settings.reconcile_every_ms / 1000)
+                async with intent.lock:
+                    posting = intent.state is State.POST_UNKNOWN
+                    if intent.state in {State.CANCEL_UNKNOWN, State.POST_UNKNOWN}:
+                        await self._sequencer.ask(intent)
+                    wanted = not posting or t.kill.latched
+                    if intent.state is State.RESTING and wanted:
+                        await self._sequencer.cancel(intent)
+                    self._sequencer.finish(intent)
+                    if intent.state is State.CLOSED or (intent.state is State.RESTING and posting):
+                        break
+            if intent.state is State.CLOSED:
+                t.intents.close(intent, t.clock.now_ms())
+        finally:
+            self._asking.discard(intent.root_order_id)
+
+    def _doubtful(self, state: State) -> int:
+        return sum(1 for intent in self._t.intents if intent.state is state)
+
+
+def _instruction(fill: Fill, intent: Intent, decision: Decision) -> CancelReplace:
+    assert decision.price_micro is not None
+    assert decision.cap_micro is not None
+    rest_size, rest_usd = intent.rest_without_working()
+    return CancelReplace(
+        instruction_id=report_id(fill.order_id, fill.event_ts_ms, "instruction"),
+        order_id=fill.order_id,
+        root_order_id=intent.root_order_id,
+        trace_id=intent.trace_id,
+        market_id=intent.market_id,
+        token_id=intent.token_id,
+        side=intent.side.value,
+        price=from_micro(decision.price_micro),
+        cap_price=from_micro(decision.cap_micro),
+        max_size_shares=from_micro(rest_size),
+        max_cost_usd=from_micro(rest_usd),
+        builder_code=intent.builder_code,
+    )

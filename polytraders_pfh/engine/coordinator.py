@@ -1,0 +1,330 @@
+"""One partial fill, door to door: known already? → room? → the intent's lock → decide → begin → report.
+
+A hold on a live book runs straight through to its report. A cancel or a chase runs as a task of its own
+under the intent's lock: it is never abandoned half-way, whoever stops waiting for it.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+
+from polytraders_hookspecs.events import SignedEvent
+from polytraders_hookspecs.reports import ExecutionReport
+from polytraders_hookspecs.services import OrderBookkeeper
+from polytraders_hookspecs.wire import from_micro, to_micro
+
+from polytraders_pfh.config import Settings
+from polytraders_pfh.core.lifecycle import State, Step
+from polytraders_pfh.core.market import BookView
+from polytraders_pfh.core.modes import Mode, Reach, may_act
+from polytraders_pfh.core.money import MICRO, size_down, usd_down
+from polytraders_pfh.core.outcomes import RecordVerdict
+from polytraders_pfh.core.policy import Action, Decision, Limits, Remainder, decide
+from polytraders_pfh.core.reasons import Reason
+from polytraders_pfh.engine.carrier import Carrier
+from polytraders_pfh.engine.declared import Declared
+from polytraders_pfh.engine.endings import Ending
+from polytraders_pfh.engine.intake import UNKNOWN_ORDER, Rejected, new_intent, read_fill
+from polytraders_pfh.engine.intents import ChainOrder, Intent
+from polytraders_pfh.engine.reporter import Reporter, Work
+from polytraders_pfh.engine.seen import Answer, SeenEvents
+from polytraders_pfh.engine.sequencer import Tools
+from polytraders_pfh.engine.shed import Shed, ShedEvent
+from polytraders_pfh.telemetry import names
+
+_LOG: Final = logging.getLogger("polytraders_pfh.engine")
+_CLOSED: Final = Ending(Reason.REMAINDER_CLOSED)
+
+
+class Coordinator:
+    """Decides what becomes of remainders, and has it done."""
+
+    def __init__(
+        self,
+        tools: Tools,
+        carrier: Carrier,
+        reporter: Reporter,
+        declared: Declared,
+        settings: Settings,
+        orders: OrderBookkeeper,
+        event_keys: Mapping[str, bytes],
+    ) -> None:
+        self._t = tools
+        self._carrier = carrier
+        self._reporter = reporter
+        self._declared = declared
+        self._settings = settings
+        self._execution = settings.execution
+        self._orders = orders
+        self._event_keys = event_keys
+        self._seen = SeenEvents(settings.execution.seen_events)
+        self._shed = Shed()
+        self._limits: dict[str | None, Limits] = {}
+        self.mode = Mode(settings.mode)
+        self._reach = Reach(
+            frozenset(settings.limited_live.markets), to_micro(settings.limited_live.max_chase_usd)
+        )
+        self.in_flight = 0
+        tools.metrics.in_flight.set_function(lambda: self.in_flight)
+        tools.metrics.active_intents.set_function(lambda: len(tools.intents))
+
+    async def on_partial_fill(self, envelope: SignedEvent) -> ExecutionReport:
+        """Handle one PARTIAL. A duplicate is answered with the first report."""
+        began_ns = self._t.clock.monotonic_ns()
+        try:
+            fill = read_fill(envelope, self._event_keys)
+        except Rejected as e:
+            return await self._reporter.reject(envelope, e)
+        key = (fill.order_id, fill.event_ts_ms)
+        while (known := self._seen.find(key)) is not None:
+            first = await known.get()
+            if first is not None:
+                return first
+        answer = self._seen.open(key)
+        span = self._t.traces.start(names.SPAN_PARTIAL_FILL, fill.trace_id)
+        try:
+            return await self._handle(Work(fill, answer, span, began_ns), envelope)
+        except Rejected as e:
+            self._seen.drop(key)
+            return await self._reporter.reject(envelope, e)
+        except asyncio.CancelledError:
+            if not answer.carried:
+                self._seen.drop(key)
+            raise
+        except Exception as e:
+            _LOG.exception("event of order %s was not handled", fill.order_id)
+            self._seen.drop(key)
+            return await self._reporter.hold_unhandled(fill, e)
+        finally:
+            span.end()
+
+    def forget_shed(self, order_id: str) -> None:
+        """Drop the shed event of an order that has ended."""
+        self._shed.forget(order_id)
+
+    async def _handle(self, work: Work, envelope: SignedEvent) -> ExecutionReport:
+        intent = self._t.intents.get(work.fill.order_id)
+        if self.in_flight >= self._execution.max_in_flight or (intent is None and self._t.intents.full):
+            return await self._shed_event(work, intent, envelope)
+        self.in_flight += 1
+        try:
+            return await self._handle_in_flight(work, intent)
+        finally:
+            if not work.answer.carried:
+                self._landed()
+
+    async def _handle_in_flight(self, work: Work, intent: Intent | None) -> ExecutionReport:
+        deadline = asyncio.get_running_loop().time() + self._execution.timeout_ms / 1000
+        self._note_age(work)
+        try:
+            async with asyncio.timeout_at(deadline):
+                if intent is None:
+                    intent = await self._adopt(work)
+                await intent.lock.acquire()
+                try:
+                    decision, ending = await self._decide(work, intent)
+                except BaseException:
+                    intent.lock.release()
+                    raise
+        except TimeoutError:
+            return await self._too_late(work, intent)
+        if ending is None and decision is not None:
+            return await self._begin(work, intent, decision, deadline)
+        try:
+            assert ending is not None
+            return await self._finish(work, intent, decision, ending)
+        finally:
+            intent.lock.release()
+
+    async def _begin(
+        self, work: Work, intent: Intent, decision: Decision, deadline: float
+    ) -> ExecutionReport:
+        """Start the sequence; return the final report when it comes in time, else an interim one."""
+        work.answer.carried = True
+
+        async def conclude(ending: Ending) -> ExecutionReport:
+            return await self._finish(work, intent, decision, ending)
+
+        task = self._carrier.start(work.fill, intent, decision, work.span, conclude)
+        task.add_done_callback(lambda _: self._landed())
+        await asyncio.wait({task}, timeout=max(deadline - asyncio.get_running_loop().time(), 0))
+        if task.done():
+            return task.result()
+        pending = Ending(Reason.PARTIAL_FILL_PENDING)
+        return await self._reporter.finish(work, intent, decision, pending, final=False)
+
+    def _note_age(self, work: Work) -> None:
+        age_ms = self._t.clock.now_ms() - work.fill.event_ts_ms
+        self._t.metrics.event_age_seconds.observe(max(age_ms, 0) / 1000)
+        if not -self._execution.replay_future_ms <= age_ms <= self._execution.replay_past_ms:
+            work.warnings = (Reason.EVENT_STALE,)
+
+    def _landed(self) -> None:
+        self.in_flight -= 1
+        if self._shed and self.in_flight < self._execution.resume_in_flight:
+            self._carrier.own(self._look_again(self._shed.take()))
+
+    async def _look_again(self, shed: ShedEvent) -> None:
+        """Handle the newest event of an order that was shed, now that there is room."""
+        span = self._t.traces.start(names.SPAN_PARTIAL_FILL, shed.fill.trace_id)
+        work = Work(shed.fill, Answer(), span, self._t.clock.monotonic_ns(), interim=shed.report)
+        try:
+            await self._handle(work, shed.envelope)
+        except Rejected as e:
+            await self._reporter.reject(shed.envelope, e)
+        finally:
+            span.end()
+
+    async def _shed_event(self, work: Work, intent: Intent | None, envelope: SignedEvent) -> ExecutionReport:
+        """Too much at once: the order keeps resting, is reported, and is looked at again."""
+        self._t.metrics.shed.inc()
+        if intent is None:
+            intent = await new_intent(work.fill, self._orders, self._execution.timeout_ms / 1000)
+        ending = Ending(Reason.PARTIAL_FILL_SHED)
+        if work.interim is not None:
+            report = work.interim
+        else:
+            report = await self._reporter.finish(work, intent, None, ending, final=False)
+        replaced = self._shed.put(ShedEvent(envelope, work.fill, report))
+        if replaced is not None:
+            older = Work(replaced.fill, Answer(), work.span, work.began_ns, interim=replaced.report)
+            told = Ending(Reason.PARTIAL_FILL_SHED, detail="a newer event of this order took its place")
+            await self._reporter.finish(older, intent, None, told)
+        return report
+
+    async def _adopt(self, work: Work) -> Intent:
+        """Take an order that was not known before, bounded by what its strategy declared."""
+        intent = await new_intent(work.fill, self._orders, self._execution.call_timeout_ms / 1000)
+        known = self._t.intents.get(work.fill.order_id)
+        if known is not None:
+            return known
+        self._declared.bound(intent)
+        self._t.intents.add(intent)
+        return intent
+
+    async def _decide(self, work: Work, intent: Intent) -> tuple[Decision | None, Ending | None]:
+        """Return the decision, and its ending when nothing has to be sent for it."""
+        early = await self._take_fill(work, intent)
+        if early is not None:
+            return None, early
+        limits = self._limits_of(intent)
+        now_ms = self._t.clock.now_ms
+        remainder = remainder_of(work, intent, now_ms())
+        kill = await self._t.kill.state()
+        decision = decide(remainder, self._t.books.view(intent.token_id), limits, kill, now_ms())
+        if decision.on_book and (decision.action is not Action.HOLD or decision.row == 5):
+            fresh = await self._fresh_book(work, intent)
+            kill = await self._t.kill.state()
+            decision = decide(remainder, fresh, limits, kill, now_ms())
+        acts = may_act(self.mode, decision, intent.market_id, self._reach)
+        if decision.action is Action.HOLD or not acts:
+            return decision, Ending(decision.reason, decision.warnings, acts, None, decision.note)
+        return decision, None
+
+    async def _fresh_book(self, work: Work, intent: Intent) -> BookView | None:
+        with self._t.traces.step(names.SPAN_BOOK_FETCH, intent.trace_id, work.span):
+            return await self._t.exchange.fresh_book(intent.token_id)
+
+    def _limits_of(self, intent: Intent) -> Limits:
+        strategy_id = intent.strategy_id if intent.strategy_id in self._settings.overrides else None
+        limits = self._limits.get(strategy_id)
+        if limits is None:
+            limits = self._limits[strategy_id] = self._settings.limits(strategy_id)
+        return limits
+
+    async def _take_fill(self, work: Work, intent: Intent) -> Ending | None:
+        """Bring the chain up to what the event says; an ending when there is nothing to decide."""
+        if Reason.EVENT_STALE in work.warnings:
+            ending = await self._read_truth(work, intent)
+            if ending is not None:
+                return ending
+        order = intent.working
+        if order.order_id != work.fill.order_id:
+            for older in intent.orders:
+                if older.order_id == work.fill.order_id:
+                    take_cumulative(work, older)
+            return Ending(Reason.REMAINDER_CLOSED, detail="a chase order has taken its place")
+        newest = work.fill.event_ts_ms >= order.last_event_ms
+        take_cumulative(work, order)
+        if not newest:
+            return Ending(Reason.HOLD_REMAINDER, detail="a newer event of this order was handled already")
+        if intent.state is State.POST_UNKNOWN:
+            intent.step(Step.FOUND_ALIVE)
+        if intent.state is State.CANCEL_UNKNOWN:
+            return Ending(Reason.CANCEL_UNCONFIRMED, detail="an earlier cancel is still in doubt")
+        if intent.state is not State.RESTING or not work.fill.remaining_usd_micro:
+            return _CLOSED
+        return None
+
+    async def _read_truth(self, work: Work, intent: Intent) -> Ending | None:
+        """An event outside the replay window moves nothing: take the exchange's record in its place."""
+        fill = work.fill
+        verdict, record = await self._t.exchange.record(fill.order_id)
+        if verdict is RecordVerdict.CLOSED:
+            return _CLOSED
+        if verdict is not RecordVerdict.ALIVE or record.matched_micro is None or record.size_micro is None:
+            return Ending(Reason.HOLD_REMAINDER, detail="the order's record could not be read")
+        filled = usd_down(fill.price_micro, record.matched_micro)
+        rest = usd_down(fill.price_micro, record.size_micro) - filled
+        work.fill = replace(
+            fill,
+            filled_usd=from_micro(filled),
+            remaining_usd=from_micro(rest),
+            filled_usd_micro=filled,
+            remaining_usd_micro=rest,
+        )
+        return None
+
+    async def _finish(
+        self, work: Work, intent: Intent, decision: Decision | None, ending: Ending
+    ) -> ExecutionReport:
+        if intent.state is State.CLOSED:
+            self._t.intents.close(intent, self._t.clock.now_ms())
+        return await self._reporter.finish(work, intent, decision, ending)
+
+    async def _too_late(self, work: Work, intent: Intent | None) -> ExecutionReport:
+        """The deadline passed before anything was done: the order rests as it was."""
+        if intent is None:
+            raise Rejected(UNKNOWN_ORDER, "the order-lifecycle manager did not answer before the deadline")
+        ending = Ending(Reason.HOLD_REMAINDER, (Reason.DEADLINE_EXCEEDED,))
+        return await self._reporter.finish(work, intent, None, ending)
+
+
+def remainder_of(work: Work, intent: Intent, now_ms: int) -> Remainder:
+    """Return the unfilled part as the rules look at it."""
+    rest_size, rest_usd = intent.rest_without_working()
+    order = intent.working
+    since = intent.chasing_since_ms
+    return Remainder(
+        side=intent.side,
+        price_micro=order.price_micro,
+        root_price_micro=intent.root_price_micro,
+        filled_usd_micro=work.fill.filled_usd_micro,
+        remaining_usd_micro=work.fill.remaining_usd_micro,
+        rest_size_micro=min(rest_size, order.size_micro - order.filled_micro),
+        rest_usd_micro=rest_usd,
+        policy=intent.policy,
+        allow_wide_chase=intent.allow_wide_chase,
+        limit_price_micro=intent.limit_price_micro,
+        reposts=intent.reposts,
+        chasing_ms=now_ms - since if since else 0,
+        extra_usd_micro=intent.extra_usd_micro() if intent.reposts else 0,
+    )
+
+
+def take_cumulative(work: Work, order: ChainOrder) -> None:
+    """Take an event's cumulative fill; a newer event that takes a fill back says so.
+
+    Amounts in pUSD round a size down by less than one micro-pUSD's worth of shares, so that much is
+    not a reversal.
+    """
+    fill = work.fill
+    filled = min(size_down(fill.filled_usd_micro, order.price_micro), order.size_micro)
+    rounding = MICRO // order.price_micro + 1
+    if fill.event_ts_ms >= order.last_event_ms and filled + rounding < order.filled_micro:
+        work.warnings += (Reason.FILL_REVERSED,)
+        order.filled_micro = filled
+    order.filled_micro = max(order.filled_micro, filled)
+    order.last_event_ms = max(order.last_event_ms, fill.event_ts_ms)

@@ -1,0 +1,155 @@
+"""What is kept of each intent: its chain of orders, where its remainder stands, and its lock.
+
+Dropped when the chain has ended, after a time for late fills. Everything is bounded.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from sys import intern
+
+from polytraders_pfh.core.chase import Bounds, Child
+from polytraders_pfh.core.lifecycle import MAY_FILL, State, Step, advance
+from polytraders_pfh.core.market import Side
+from polytraders_pfh.core.policy import Policy
+
+
+@dataclass(slots=True)
+class ChainOrder:
+    """One order of a chain, as far as is known. Sizes in micro-shares, times in Unix ms."""
+
+    order_id: str
+    price_micro: int
+    size_micro: int
+    filled_micro: int = 0
+    may_fill: bool = True
+    last_event_ms: int = 0
+
+    def child(self) -> Child:
+        """Return the order as the core's laws look at it."""
+        return Child(self.order_id, self.price_micro, self.size_micro, self.filled_micro, self.may_fill)
+
+
+@dataclass(slots=True)
+class Intent:
+    """What a strategy asked for at first: one root order and the chase orders that descend from it.
+
+    Attributes:
+        bounds: The most it may ever trade; drawn in by the exchange's own record, never widened.
+        orders: The chain, root first. The last one is the one being worked.
+        state: Where the remainder of the last order stands.
+        stopped: Why nothing may be posted for it any more, or empty.
+    """
+
+    root_order_id: str
+    trace_id: str
+    market_id: str
+    token_id: str
+    side: Side
+    root_price_micro: int
+    bounds: Bounds
+    builder_code: str
+    orders: list[ChainOrder]
+    policy: Policy | None = None
+    allow_wide_chase: bool = False
+    limit_price_micro: int | None = None
+    strategy_id: str | None = None
+    neg_risk: bool | None = None
+    state: State = State.RESTING
+    stopped: str = ""
+    reposts: int = 0
+    chasing_since_ms: int = 0
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def working(self) -> ChainOrder:
+        """The order that is being worked: the last of the chain."""
+        return self.orders[-1]
+
+    def step(self, step: Step) -> None:
+        """Move the remainder along the table, and with it whether the working order may still fill.
+
+        Raises:
+            IllegalStep: The table has no such edge; nothing was changed.
+        """
+        self.state = advance(self.state, step)
+        self.working.may_fill = self.state in MAY_FILL
+
+    def children(self) -> list[Child]:
+        """Return the chain as the core's laws look at it."""
+        return [order.child() for order in self.orders]
+
+    def rest_without_working(self) -> tuple[int, int]:
+        """Return what the intent may trade once the working order is dead (micro-shares, micro-pUSD)."""
+        children = self.children()
+        last = children[-1]
+        children[-1] = Child(last.order_id, last.price_micro, last.size_micro, last.filled_micro, False)
+        return self.bounds.rest(children)
+
+    def extra_usd_micro(self) -> int:
+        """Return what chasing has cost so far beyond the root price, in micro-pUSD, rounded down."""
+        return (
+            sum(abs(o.price_micro - self.root_price_micro) * o.filled_micro for o in self.orders[1:])
+            // 1_000_000
+        )
+
+
+class IntentTable:
+    """Intents by the id of any of their orders."""
+
+    def __init__(self, max_intents: int, tombstone_ms: int) -> None:
+        self._max = max_intents
+        self._tombstone_ms = tombstone_ms
+        self._by_order: dict[str, Intent] = {}
+        self._roots: dict[str, Intent] = {}
+        self._closing: deque[tuple[int, str]] = deque()
+
+    def __len__(self) -> int:
+        return len(self._roots)
+
+    def __iter__(self) -> Iterator[Intent]:
+        return iter(list(self._roots.values()))
+
+    @property
+    def full(self) -> bool:
+        """Whether no further intent can be taken."""
+        return len(self._roots) >= self._max
+
+    def get(self, order_id: str) -> Intent | None:
+        """Return the intent that an order belongs to, or None."""
+        return self._by_order.get(order_id)
+
+    def add(self, intent: Intent) -> None:
+        """Take an intent whose root order is the only one so far."""
+        intent.token_id = intern(intent.token_id)
+        intent.market_id = intern(intent.market_id)
+        intent.builder_code = intern(intent.builder_code)
+        self._roots[intent.root_order_id] = intent
+        for order in intent.orders:
+            self._by_order[order.order_id] = intent
+
+    def extend(self, intent: Intent, order: ChainOrder) -> None:
+        """Append a chase order to a chain; from now on its id leads to the intent."""
+        intent.orders.append(order)
+        self._by_order[order.order_id] = intent
+
+    def retract(self, intent: Intent) -> None:
+        """Take back the last order of a chain, which was never sent."""
+        order = intent.orders.pop()
+        del self._by_order[order.order_id]
+
+    def close(self, intent: Intent, now_ms: int) -> None:
+        """Let an ended intent go, after the time in which late fills are still counted."""
+        self._closing.append((now_ms + self._tombstone_ms, intent.root_order_id))
+        self.bury(now_ms)
+
+    def bury(self, now_ms: int) -> None:
+        """Drop the intents whose time for late fills has passed."""
+        while self._closing and self._closing[0][0] <= now_ms:
+            _, root_order_id = self._closing.popleft()
+            intent = self._roots.get(root_order_id)
+            if intent is not None and intent.state is State.CLOSED and not intent.lock.locked():
+                del self._roots[root_order_id]
+                for order in intent.orders:
+                    self._by_order.pop(order.order_id, None)

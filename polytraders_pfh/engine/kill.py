@@ -1,0 +1,52 @@
+"""The kill switch as this bot knows it: a latch that only a person resets.
+
+The host's service is asked before every decision and again before every post; the signal sets the
+latch at once, wherever a sequence stands. Once on, it stays on here even when the host's goes off.
+"""
+
+import asyncio
+
+from polytraders_hookspecs.services import KillSwitch
+
+from polytraders_pfh.core.policy import Kill
+
+
+class KillLatch:
+    """Whether orders may be posted."""
+
+    def __init__(self, service: KillSwitch, timeout_s: float) -> None:
+        self._service = service
+        self._timeout_s = timeout_s
+        self.latched = False
+        self.reason = ""
+
+    def set(self, reason: str) -> None:
+        """Latch it. Takes effect before this returns."""
+        self.latched = True
+        self.reason = reason
+
+    async def reset(self) -> bool:
+        """Unlatch it by hand; refused (False) unless the host's switch is known to be off."""
+        if await self._asked() is not Kill.OFF:
+            return False
+        self.latched = False
+        self.reason = ""
+        return True
+
+    async def state(self) -> Kill:
+        """Return the state now. Reading that the host's switch is on latches it here too."""
+        if self.latched:
+            return Kill.ON
+        state = await self._asked()
+        return Kill.ON if self.latched else state
+
+    async def _asked(self) -> Kill:
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                status = await self._service.status()
+            state = {True: Kill.ON, False: Kill.OFF}.get(status.active, Kill.UNKNOWN)
+            if state is Kill.ON:
+                self.set(status.reason)
+        except Exception:
+            return Kill.UNKNOWN
+        return state

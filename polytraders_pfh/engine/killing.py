@@ -1,0 +1,146 @@
+"""The kill switch went on: every known remainder is cancelled, in batches, now.
+
+The latch is set before anything here runs. Remainders at rest are cancelled together; one that a
+sequence is working on is cancelled by that sequence, or right after it, under the same lock.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+from opentelemetry.trace import INVALID_SPAN
+from polytraders_hookspecs.events import KillSwitchSignal
+from polytraders_hookspecs.reports import CancelReplaceResult, ExecutionReport
+
+from polytraders_pfh.core.lifecycle import MAY_FILL, State, Step
+from polytraders_pfh.core.modes import Mode, Reach, may_act
+from polytraders_pfh.core.outcomes import CancelVerdict
+from polytraders_pfh.core.policy import Action, Decision, Policy
+from polytraders_pfh.core.reasons import Reason
+from polytraders_pfh.engine.carrier import Carrier
+from polytraders_pfh.engine.endings import Ending, cancel_ending
+from polytraders_pfh.engine.intents import Intent
+from polytraders_pfh.engine.journal import Kind, Record
+from polytraders_pfh.engine.reporter import Reporter, Work, fill_of
+from polytraders_pfh.engine.seen import Answer
+from polytraders_pfh.engine.sequencer import Sequencer, Tools
+
+
+class Killer:
+    """Cancels what is known when the kill switch goes on, or one remainder when a person says so."""
+
+    def __init__(
+        self, tools: Tools, sequencer: Sequencer, carrier: Carrier, reporter: Reporter, reach: Reach
+    ) -> None:
+        self._t = tools
+        self._sequencer = sequencer
+        self._carrier = carrier
+        self._reporter = reporter
+        self._reach = reach
+
+    async def sweep(self, signal: KillSwitchSignal) -> list[ExecutionReport]:
+        """Cancel every known remainder, and report each. The latch is already set."""
+        live = [intent for intent in self._t.intents if intent.state in MAY_FILL]
+        at_rest = [i for i in live if i.state is State.RESTING and not i.lock.locked()]
+        resting_roots = {intent.root_order_id for intent in at_rest}
+        busy = [intent for intent in live if intent.root_order_id not in resting_roots]
+        for intent in at_rest:
+            await intent.lock.acquire()
+        size = self._t.settings.cancel_batch
+        batches = [at_rest[i : i + size] for i in range(0, len(at_rest), size)]
+        work = [self._carrier.own(self._cancel_batch(batch, signal)) for batch in batches]
+        work += [self._carrier.own(self._cancel_busy(intent, signal)) for intent in busy]
+        reports: list[ExecutionReport] = []
+        for task in work:
+            reports += await asyncio.shield(task)
+        return reports
+
+    async def cancel_one(self, intent: Intent, decision: Decision, at_ms: int, step: str) -> ExecutionReport:
+        """Cancel one remainder under its lock and report it, for a kill switch or a command by hand."""
+        async with intent.lock:
+            if not self._acts(decision, intent):
+                return await self._report(
+                    intent, decision, Ending(decision.reason, executed=False), at_ms, step
+                )
+            result = await self._sequencer.cancel(intent)
+            return await self._settled(intent, decision, result, at_ms, step)
+
+    async def _cancel_busy(self, intent: Intent, signal: KillSwitchSignal) -> list[ExecutionReport]:
+        async with intent.lock:
+            pass
+        if intent.state is State.CLOSED:
+            return []
+        if intent.state in {State.CANCEL_UNKNOWN, State.POST_UNKNOWN}:
+            self._carrier.ask_until_known(intent)
+            return []
+        return [await self.cancel_one(intent, _kill_decision(intent), signal.ts_ms, "kill")]
+
+    async def _cancel_batch(self, batch: Sequence[Intent], signal: KillSwitchSignal) -> list[ExecutionReport]:
+        try:
+            acting = [intent for intent in batch if self._acts(_kill_decision(intent), intent)]
+            verdicts = await self._send(acting)
+            return [await self._take(intent, verdicts.get(intent.root_order_id), signal) for intent in batch]
+        finally:
+            for intent in batch:
+                intent.lock.release()
+
+    async def _send(self, acting: Sequence[Intent]) -> dict[str, CancelVerdict]:
+        """Ask for all of them in one request; return the verdict by root order id."""
+        if not acting:
+            return {}
+        t = self._t
+        for intent in acting:
+            intent.step(Step.CANCEL_STARTED)
+        await self._record(acting)
+        by_order = await t.exchange.cancel(tuple([intent.working.order_id for intent in acting]))
+        return {intent.root_order_id: by_order[intent.working.order_id] for intent in acting}
+
+    async def _take(
+        self, intent: Intent, verdict: CancelVerdict | None, signal: KillSwitchSignal
+    ) -> ExecutionReport:
+        decision = _kill_decision(intent)
+        if verdict is None:
+            ending = Ending(decision.reason, executed=False)
+            return await self._report(intent, decision, ending, signal.ts_ms, "kill")
+        result = await self._sequencer.settle_cancel(intent, verdict, None)
+        if result is None:
+            result = await self._sequencer.cancel(intent)
+        return await self._settled(intent, decision, result, signal.ts_ms, "kill")
+
+    async def _settled(
+        self, intent: Intent, decision: Decision, result: CancelReplaceResult, at_ms: int, step: str
+    ) -> ExecutionReport:
+        self._sequencer.finish(intent)
+        if result.outcome == "cancel_unconfirmed":
+            self._carrier.ask_until_known(intent)
+        if intent.state is State.CLOSED:
+            self._t.intents.close(intent, self._t.clock.now_ms())
+        return await self._report(intent, decision, cancel_ending(decision, result), at_ms, step)
+
+    async def _report(
+        self, intent: Intent, decision: Decision, ending: Ending, at_ms: int, step: str
+    ) -> ExecutionReport:
+        work = Work(fill_of(intent, at_ms), Answer(), INVALID_SPAN, self._t.clock.monotonic_ns())
+        return await self._reporter.finish(work, intent, decision, ending, step=step)
+
+    async def _record(self, acting: Sequence[Intent]) -> None:
+        """Record the cancels; when that fails they go out all the same."""
+        for intent in acting:
+            record = Record(
+                Kind.CANCEL_STARTED,
+                self._t.clock.now_ms(),
+                intent.trace_id,
+                intent.root_order_id,
+                intent.working.order_id,
+                {"why": Reason.KILL_SWITCH_ACTIVE.value},
+            )
+            try:
+                await self._t.journal.append(record)
+            except Exception:
+                return
+
+    def _acts(self, decision: Decision, intent: Intent) -> bool:
+        return may_act(Mode(self._reporter.mode), decision, intent.market_id, self._reach)
+
+
+def _kill_decision(intent: Intent) -> Decision:
+    return Decision(Action.CANCEL, Reason.KILL_SWITCH_ACTIVE, 3, intent.policy or Policy.HOLD)

@@ -1,0 +1,93 @@
+"""The exchange's answers, read into values that the core can judge. What cannot be read is None there.
+
+Answers are read as strictly as events: exact numbers, no duplicate keys. Sizes are decimal shares on
+the wire, though the published schema says fixed-point (clob_v2 3.4).
+"""
+
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from polytraders_hookspecs.errors import WireError
+from polytraders_hookspecs.orders import ExchangeReply
+from polytraders_hookspecs.wire import read_json
+
+from polytraders_pfh.core.money import MICRO
+from polytraders_pfh.core.outcomes import CancelAnswer, OrderRecord, PostAnswer
+
+_RATE_LIMIT_HEADERS = "poly-ratelimit-"
+
+
+def read_cancel(reply: ExchangeReply) -> CancelAnswer:
+    """Return a cancel's answer."""
+    body = _object(reply)
+    canceled, not_canceled = body.get("canceled"), body.get("not_canceled")
+    return CancelAnswer(
+        status=reply.status,
+        canceled=frozenset(map(str, canceled)) if isinstance(canceled, list) else None,
+        not_canceled={str(k): str(v) for k, v in not_canceled.items()}
+        if isinstance(not_canceled, dict)
+        else None,
+        from_matching=_from_matching(reply),
+    )
+
+
+def read_post(reply: ExchangeReply) -> PostAnswer:
+    """Return a post's answer."""
+    body = _object(reply)
+    success = body.get("success")
+    return PostAnswer(
+        status=reply.status,
+        success=success if isinstance(success, bool) else None,
+        error=str(body.get("errorMsg") or body.get("error") or ""),
+        order_id=str(body.get("orderID") or ""),
+        order_status=str(body.get("status") or "").lower(),
+        from_matching=_from_matching(reply),
+    )
+
+
+def read_record(reply: ExchangeReply, order_id: str) -> OrderRecord:
+    """Return an order's record; one of another order reads as no record at all."""
+    body = _object(reply)
+    if reply.status == 200 and str(body.get("id") or "").lower() != order_id:
+        return OrderRecord(None)
+    return OrderRecord(
+        http_status=reply.status,
+        order_status=str(body.get("status") or ""),
+        size_micro=_micro(body.get("original_size")),
+        matched_micro=_micro(body.get("size_matched")),
+        price_micro=_micro(body.get("price")),
+    )
+
+
+def refusal(reply: ExchangeReply) -> str:
+    """Return the exchange's own words of why, for a report; short, and never secret."""
+    body = _object(reply)
+    words = str(body.get("errorMsg") or body.get("error") or reply.detail or "")
+    return f"{words[:200]} (HTTP {reply.status})" if reply.status is not None else words[:200] or "no answer"
+
+
+def _object(reply: ExchangeReply) -> dict[str, Any]:
+    if reply.status is None or not reply.body:
+        return {}
+    try:
+        body = read_json(reply.body)
+    except WireError:
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _micro(value: object) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
+        return None
+    try:
+        number = Decimal(value)
+    except InvalidOperation:
+        return None
+    if not number.is_finite() or not 0 <= number < MICRO**2:
+        return None
+    scaled = number.scaleb(6)
+    return int(scaled) if scaled == int(scaled) else None
+
+
+def _from_matching(reply: ExchangeReply) -> bool:
+    return not any(name.startswith(_RATE_LIMIT_HEADERS) for name in reply.headers)

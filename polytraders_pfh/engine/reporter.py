@@ -1,0 +1,226 @@
+"""From an ending to a report: composed, recorded, offered to the bus, counted and traced, in that order."""
+
+import json
+import logging
+from dataclasses import dataclass
+from typing import Final
+
+from opentelemetry.trace import Span
+from polytraders_hookspecs.events import SignedEvent
+from polytraders_hookspecs.reports import ExecutionReport
+from polytraders_hookspecs.wire import from_micro
+
+from polytraders_pfh.config import BOT_ID, Mode
+from polytraders_pfh.core.money import size_down, usd_down
+from polytraders_pfh.core.policy import Decision, Policy
+from polytraders_pfh.core.reasons import TEXTS, Reason, Severity
+from polytraders_pfh.engine.endings import Ending
+from polytraders_pfh.engine.intake import Rejected
+from polytraders_pfh.engine.intents import Intent
+from polytraders_pfh.engine.journal import Kind, Record
+from polytraders_pfh.engine.outbox import Outbox
+from polytraders_pfh.engine.reporting import (
+    FINAL,
+    FIRST,
+    Fill,
+    execution_report,
+    rejection,
+    report_id,
+    ticks_to_fill,
+)
+from polytraders_pfh.engine.seen import Answer
+from polytraders_pfh.engine.sequencer import Tools
+from polytraders_pfh.telemetry import names
+from polytraders_pfh.telemetry.rates import Recent
+from polytraders_pfh.telemetry.traces import sampled_trace, traceparent
+
+DECISIONS_LOG: Final = logging.getLogger("polytraders_pfh.decisions")
+
+
+@dataclass(slots=True)
+class Work:
+    """One accepted event on its way to its report."""
+
+    fill: Fill
+    answer: Answer
+    span: Span
+    began_ns: int
+    warnings: tuple[Reason, ...] = ()
+    interim: ExecutionReport | None = None
+
+
+class Reporter:
+    """Writes reports, and is the only one who does."""
+
+    def __init__(self, tools: Tools, outbox: Outbox, mode: Mode) -> None:
+        self._t = tools
+        self._outbox = outbox
+        self.mode: Mode = mode
+        self.dust = Recent()
+        self.aborts = Recent()
+
+    async def finish(
+        self,
+        work: Work,
+        intent: Intent,
+        decision: Decision | None,
+        ending: Ending,
+        *,
+        final: bool = True,
+        step: str | None = None,
+    ) -> ExecutionReport:
+        """Report an ending. After an interim report the final one names it."""
+        interim, fill = work.interim, work.fill
+        rest_micro = size_down(fill.remaining_usd_micro, fill.price_micro)
+        report = execution_report(
+            fill,
+            intent,
+            ending.verdict,
+            decision=decision,
+            warnings=work.warnings + ending.warnings,
+            now_ms=self._t.clock.now_ms(),
+            mode=self.mode,
+            executed=ending.executed,
+            step=step or (FIRST if interim is None else FINAL),
+            final=final,
+            supersedes=None if interim is None else interim.report_id,
+            result=ending.result,
+            detail=ending.detail,
+            expected_fill_ms=self._t.books.expected_fill_ms(intent.token_id, intent.side, rest_micro),
+            traceparent=traceparent(work.span),
+        )
+        await self._keep(report)
+        if final:
+            self._watch(work, intent, decision, report)
+        else:
+            work.interim = report
+        work.answer.give(report)
+        return report
+
+    async def reject(self, envelope: SignedEvent, e: Rejected) -> ExecutionReport:
+        """Report an event that was refused; nothing of it was touched."""
+        self._t.metrics.rejected[e.why].inc()
+        self._t.metrics.decisions[Reason.EVENT_REJECTED.value].inc()
+        report = rejection(
+            str(e), envelope.signature, envelope.event_ts_ms, self._t.clock.now_ms(), self.mode
+        )
+        await self._keep(report)
+        return report
+
+    async def hold_unhandled(self, fill: Fill, e: Exception) -> ExecutionReport:
+        """Report an event that this bot failed to handle: the order rests as it was."""
+        text = TEXTS[Reason.HOLD_REMAINDER]
+        report = ExecutionReport(
+            report_id=report_id(fill.order_id, fill.event_ts_ms, "unhandled"),
+            trace_id=fill.trace_id,
+            bot_id=BOT_ID,
+            order_id=fill.order_id,
+            filled_usd=fill.filled_usd,
+            remaining_usd=fill.remaining_usd,
+            verdict=Reason.HOLD_REMAINDER.value,
+            evaluated_at_ms=self._t.clock.now_ms(),
+            reason_code=Reason.HOLD_REMAINDER.value,
+            severity=Severity.WARN.value,
+            user_message=text.user_message,
+            detail=f"the event was not handled: {type(e).__name__}",
+            mode=self.mode,
+            executed=False,
+            final=True,
+            event_ts_ms=fill.event_ts_ms,
+        )
+        self._outbox.offer(report)
+        return report
+
+    async def _keep(self, report: ExecutionReport) -> None:
+        """Record the report, then offer it to the bus; a journal that fails stops posts, never reports."""
+        facts = {"report_id": report.report_id, "verdict": report.verdict, "final": report.final}
+        record = Record(
+            Kind.REPORTED,
+            report.evaluated_at_ms,
+            report.trace_id or "",
+            report.root_order_id or "",
+            report.order_id or "",
+            facts,
+        )
+        try:
+            await self._t.journal.append(record)
+        finally:
+            self._outbox.offer(report)
+
+    def _watch(self, work: Work, intent: Intent, decision: Decision | None, report: ExecutionReport) -> None:
+        """Count and trace what was decided. Nothing here changes it."""
+        metrics, span = self._t.metrics, work.span
+        ticks = None
+        if decision is not None and decision.policy is Policy.CHASE:
+            ticks = ticks_to_fill(decision)
+        metrics.decided(
+            report.verdict,
+            work.fill.remaining_usd_micro,
+            None if ticks is None else float(ticks),
+            sampled_trace(span),
+        )
+        if report.verdict == Reason.PARTIAL_FILL_DUST_AUTO_CANCEL.value:
+            self.dust.note(report.evaluated_at_ms)
+        elif report.verdict == Reason.PARTIAL_FILL_CHASE_ABORTED.value:
+            self.aborts.note(report.evaluated_at_ms)
+        metrics.decide_seconds.observe((self._t.clock.monotonic_ns() - work.began_ns) / 1e9)
+        if span.is_recording():
+            _describe(span, work, intent, decision, report)
+        if DECISIONS_LOG.isEnabledFor(logging.DEBUG):
+            DECISIONS_LOG.debug("%s", developer_log(report))
+
+
+def fill_of(intent: Intent, at_ms: int) -> Fill:
+    """Return the working order as a report describes it, when no event did (kill switch, command)."""
+    order = intent.working
+    filled = usd_down(order.price_micro, order.filled_micro)
+    rest = usd_down(order.price_micro, order.size_micro) - filled
+    return Fill(
+        order_id=order.order_id,
+        event_ts_ms=at_ms,
+        trace_id=intent.trace_id,
+        filled_usd=from_micro(filled),
+        remaining_usd=from_micro(rest),
+        price=from_micro(order.price_micro),
+        filled_usd_micro=filled,
+        remaining_usd_micro=rest,
+        price_micro=order.price_micro,
+    )
+
+
+def developer_log(report: ExecutionReport) -> str:
+    """Return the card's developer-log line of a report, as JSON text."""
+    line = {
+        "order_id": report.order_id,
+        "remaining_usd": str(report.remaining_usd),
+        "book_depth_usd": str(report.book_depth_usd),
+        "ticks_to_fill": str(report.ticks_to_fill),
+        "policy_applied": report.policy_applied,
+        "warnings": list(report.warnings or ()),
+        "verdict": report.verdict,
+    }
+    return json.dumps(line)
+
+
+def _describe(
+    span: Span, work: Work, intent: Intent, decision: Decision | None, report: ExecutionReport
+) -> None:
+    attributes: dict[str, str | int] = {
+        names.ATTR_ORDER_ID: work.fill.order_id,
+        names.ATTR_ROOT_ORDER_ID: intent.root_order_id,
+        names.ATTR_SIDE: intent.side.value,
+        names.ATTR_VERDICT: report.verdict,
+        names.ATTR_REMAINING_USD: str(work.fill.remaining_usd),
+    }
+    if report.mode is not None:
+        attributes[names.ATTR_MODE] = report.mode
+    if decision is not None:
+        attributes[names.ATTR_ROW] = decision.row
+        attributes[names.ATTR_POLICY] = decision.policy.value
+    if report.book_depth_usd is not None:
+        attributes[names.ATTR_DEPTH_USD] = str(report.book_depth_usd)
+    if report.ticks_to_fill is not None:
+        attributes[names.ATTR_TICKS] = str(report.ticks_to_fill)
+    span.set_attributes(attributes)
+    for warning in report.warnings or ():
+        span.add_event(warning)

@@ -1,0 +1,385 @@
+"""cancel → proof → reconcile → price → sign → record → post → acknowledge, for one intent at a time.
+
+The caller holds the intent's lock for the whole sequence. Each step is recorded before it is taken.
+Nothing is posted while the old order may still fill, while an earlier post is in doubt, after the kill
+switch, or beyond the intent; those four checks stand directly before the send, with no await between.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from opentelemetry.trace import Span
+from polytraders_hookspecs.events import CancelReplace
+from polytraders_hookspecs.orders import SignedOrder
+from polytraders_hookspecs.reports import CancelReplaceResult
+from polytraders_hookspecs.services import Clock
+from polytraders_hookspecs.wire import from_micro, to_micro
+
+from polytraders_pfh.config import Execution
+from polytraders_pfh.core.chase import Bounds, below_minimum, chain_fault, chase_size, within_cap
+from polytraders_pfh.core.lifecycle import State, Step
+from polytraders_pfh.core.market import BookView, Side, Trading
+from polytraders_pfh.core.money import MICRO
+from polytraders_pfh.core.outcomes import CancelVerdict, OrderRecord, PostVerdict, RecordVerdict
+from polytraders_pfh.core.policy import Kill
+from polytraders_pfh.core.reasons import Reason
+from polytraders_pfh.engine.books import Books
+from polytraders_pfh.engine.exchange import Exchange
+from polytraders_pfh.engine.intents import ChainOrder, Intent, IntentTable
+from polytraders_pfh.engine.journal import Journal, Kind, Record
+from polytraders_pfh.engine.kill import KillLatch
+from polytraders_pfh.engine.orders import signed_fault, unsigned_chase
+from polytraders_pfh.telemetry import names
+from polytraders_pfh.telemetry.metrics import Metrics
+from polytraders_pfh.telemetry.traces import Traces
+
+Outcome = Literal["posted", "rejected", "unconfirmed", "cancelled", "closed", "cancel_unconfirmed"]
+BELOW_MIN = Reason.BELOW_MIN_ORDER_SIZE.value
+KILLED = Reason.KILL_SWITCH_ACTIVE.value
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What the sequencer works with."""
+
+    exchange: Exchange
+    books: Books
+    journal: Journal
+    kill: KillLatch
+    intents: IntentTable
+    clock: Clock
+    traces: Traces
+    metrics: Metrics
+    settings: Execution
+    max_book_age_ms: int
+    obstacle: Callable[[], str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What is to be posted, decided after the old order was proven dead."""
+
+    price_micro: int
+    size_micro: int
+    cap_micro: int
+    neg_risk: bool
+
+
+class Sequencer:
+    """Carries out cancels and chases."""
+
+    def __init__(self, tools: Tools) -> None:
+        self._t = tools
+
+    async def cancel(self, intent: Intent, span: Span | None = None) -> CancelReplaceResult:
+        """Cancel the working order and prove it, with the configured retries.
+
+        Never two cancels in flight for one id: the next is sent only after the record was read.
+        """
+        t = self._t
+        order = intent.working
+        if intent.state is State.CLOSED:
+            return CancelReplaceResult(outcome="closed")
+        for attempt in range(t.settings.cancel_retries + 1):
+            if attempt:
+                await t.clock.sleep(t.settings.backoff_ms * 2 ** (attempt - 1) / 1000)
+            intent.step(Step.CANCEL_STARTED)
+            await self._record(Kind.CANCEL_STARTED, intent, order.order_id, attempt=attempt)
+            with t.traces.step(names.SPAN_CANCEL, intent.trace_id, span) as child:
+                verdict = (await t.exchange.cancel((order.order_id,)))[order.order_id]
+                child.set_attribute(names.ATTR_OUTCOME, verdict.value)
+            await self._record(Kind.CANCEL_ANSWERED, intent, order.order_id, verdict=verdict.value)
+            result = await self.settle_cancel(intent, verdict, span)
+            if result is not None:
+                return result
+        if intent.state is State.RESTING:
+            return CancelReplaceResult(outcome="cancel_unconfirmed", detail="the exchange refused the cancel")
+        return CancelReplaceResult(outcome="cancel_unconfirmed", detail="no answer proved the cancel")
+
+    async def settle_cancel(
+        self, intent: Intent, verdict: CancelVerdict, span: Span | None
+    ) -> CancelReplaceResult | None:
+        """Take a cancel's answer. None means: not proven, and the record did not prove it either."""
+        if verdict is CancelVerdict.DEAD:
+            intent.step(Step.CANCEL_PROVEN)
+            return CancelReplaceResult(outcome="cancelled")
+        intent.step(Step.CANCEL_REFUSED if verdict is CancelVerdict.ALIVE else Step.CANCEL_DOUBTFUL)
+        if verdict is CancelVerdict.ALIVE:
+            return None
+        found = await self.ask(intent, span)
+        if found is RecordVerdict.CLOSED:
+            if intent.working.filled_micro < intent.working.size_micro:
+                return CancelReplaceResult(outcome="cancelled")
+            self.finish(intent)
+            return CancelReplaceResult(outcome="closed")
+        return None
+
+    async def ask(self, intent: Intent, span: Span | None = None) -> RecordVerdict:
+        """Read the working order's record once and move the remainder by what it proves."""
+        verdict, record = await self._read(intent, intent.working, span)
+        if verdict is RecordVerdict.ALIVE:
+            intent.step(Step.FOUND_ALIVE)
+        elif verdict is RecordVerdict.CLOSED:
+            intent.step(Step.FOUND_CLOSED)
+        if verdict is not RecordVerdict.UNKNOWN and verdict is not RecordVerdict.ABSENT:
+            take_record(intent, intent.working, record)
+        await self._record(Kind.FOUND, intent, intent.working.order_id, verdict=verdict.value)
+        return verdict
+
+    async def chase(
+        self, intent: Intent, instruction: CancelReplace, span: Span | None = None
+    ) -> CancelReplaceResult:
+        """Carry out one chase. Whatever happens, it ends in a recorded state."""
+        cancelled = await self.cancel(intent, span)
+        if cancelled.outcome != "cancelled":
+            return cancelled
+        plan = await self._plan(intent, instruction, span)
+        if not isinstance(plan, _Plan):
+            return self._held_back(intent, plan)
+        signed = await self._signed(intent, plan, span)
+        if not isinstance(signed, SignedOrder):
+            return self._held_back(intent, signed)
+        return await self._post_first(intent, plan, signed, span)
+
+    async def _plan(self, intent: Intent, instruction: CancelReplace, span: Span | None) -> _Plan | str:
+        """Read what really filled and where the market is now; return what to post, or why nothing."""
+        t = self._t
+        order = intent.working
+        size_known, book = await asyncio.gather(
+            self._read_size(intent, order, span), self._fetch_book(intent, span)
+        )
+        if not size_known:
+            return "how much had filled could not be read"
+        intent.step(Step.SIZE_READ)
+        await self._record(
+            Kind.SIZE_READ,
+            intent,
+            order.order_id,
+            filled_micro=order.filled_micro,
+            size_micro=order.size_micro,
+        )
+        if book is None:
+            book = t.books.view(intent.token_id)
+        neg_risk = t.books.neg_risk(intent.token_id) if intent.neg_risk is None else intent.neg_risk
+        return _plan_on(intent, instruction, book, neg_risk, t.clock.now_ms(), t.max_book_age_ms)
+
+    async def _fetch_book(self, intent: Intent, span: Span | None) -> BookView | None:
+        with self._t.traces.step(names.SPAN_BOOK_FETCH, intent.trace_id, span):
+            return await self._t.exchange.fresh_book(intent.token_id)
+
+    async def _read_size(self, intent: Intent, order: ChainOrder, span: Span | None) -> bool:
+        """Read the dead order's matched size, with the configured retries; False when it stays unknown."""
+        t = self._t
+        for attempt in range(t.settings.read_retries + 1):
+            if attempt:
+                await t.clock.sleep(t.settings.backoff_ms * 2 ** (attempt - 1) / 1000)
+            verdict, record = await self._read(intent, order, span)
+            if verdict is RecordVerdict.CLOSED:
+                take_record(intent, order, record)
+                return True
+        return False
+
+    async def _signed(self, intent: Intent, plan: _Plan, span: Span | None) -> SignedOrder | str:
+        t = self._t
+        asked = unsigned_chase(intent, plan.price_micro, plan.size_micro, plan.neg_risk)
+        with t.traces.step(names.SPAN_SIGN, intent.trace_id, span):
+            signed = await t.exchange.sign(asked)
+        if not isinstance(signed, SignedOrder):
+            return signed
+        fault = signed_fault(asked, signed)
+        return fault if fault is not None else signed
+
+    async def _post_first(
+        self, intent: Intent, plan: _Plan, signed: SignedOrder, span: Span | None
+    ) -> CancelReplaceResult:
+        """Record the order that is about to be sent, check everything once more, and send it."""
+        t = self._t
+        intent.step(Step.POST_RECORDED)
+        try:
+            await self._record(
+                Kind.POST_RECORDED,
+                intent,
+                signed.order_id,
+                price_micro=plan.price_micro,
+                size_micro=plan.size_micro,
+                salt=str(signed.salt),
+                timestamp_ms=signed.timestamp_ms,
+            )
+        except Exception as e:
+            return self._held_back(intent, f"the journal failed with {type(e).__name__}")
+        kill = await t.kill.state()
+        fault = self._last_checks(intent, plan, kill)
+        if fault:
+            return self._held_back(intent, fault)
+        intent.step(Step.POST_STARTED)
+        chased = ChainOrder(signed.order_id, plan.price_micro, plan.size_micro)
+        t.intents.extend(intent, chased)
+        intent.reposts += 1
+        if not intent.chasing_since_ms:
+            intent.chasing_since_ms = t.clock.now_ms()
+        return await self._send(intent, plan, signed, span)
+
+    def _last_checks(self, intent: Intent, plan: _Plan, kill: Kill) -> str:
+        """Return why the order must not be sent, or empty. Nothing is awaited between here and the send."""
+        t = self._t
+        if t.kill.latched or kill is not Kill.OFF:
+            doubt = kill is Kill.UNKNOWN and not t.kill.latched
+            return Reason.KILL_SWITCH_UNKNOWN.value if doubt else KILLED
+        if t.journal.failed or t.obstacle():
+            return t.journal.failed or t.obstacle()
+        if intent.stopped:
+            return intent.stopped
+        fault = chain_fault(intent.bounds, intent.children(), plan.price_micro, plan.size_micro)
+        if fault is None and not within_cap(intent.side, plan.price_micro, plan.cap_micro):
+            fault = f"price_micro {plan.price_micro} is beyond the cap of {plan.cap_micro}"
+        if fault is not None:
+            t.metrics.invariant_trips.inc()
+            intent.stopped = f"{Reason.INVARIANT_TRIPPED.value}: {fault}"
+            return intent.stopped
+        return ""
+
+    async def _send(
+        self, intent: Intent, plan: _Plan, signed: SignedOrder, span: Span | None
+    ) -> CancelReplaceResult:
+        """Send these bytes; in doubt ask for their hash, and send the same bytes once more at most."""
+        t = self._t
+        detail = ""
+        for attempt in range(2):
+            with t.traces.step(names.SPAN_POST, intent.trace_id, span) as child:
+                verdict, detail = await t.exchange.post(signed, attempted_before=attempt > 0)
+                child.set_attribute(names.ATTR_OUTCOME, verdict.value)
+            await self._record(
+                Kind.POST_ANSWERED, intent, signed.order_id, verdict=verdict.value, words=detail
+            )
+            if verdict is PostVerdict.ACCEPTED:
+                intent.step(Step.POST_ACCEPTED)
+                return await self._accepted(intent, plan, span)
+            if verdict is PostVerdict.REFUSED:
+                intent.step(Step.POST_REFUSED)
+                return _result("rejected", intent, plan, detail)
+            intent.step(Step.POST_DOUBTFUL)
+            found = await self._look_up(intent, span)
+            if found is RecordVerdict.ALIVE or found is RecordVerdict.CLOSED:
+                return await self._accepted(intent, plan, span)
+            if attempt or found is not RecordVerdict.ABSENT or t.kill.latched or t.journal.failed:
+                break
+            intent.step(Step.POST_STARTED)
+        return _result("unconfirmed", intent, plan, detail)
+
+    async def _look_up(self, intent: Intent, span: Span | None) -> RecordVerdict:
+        """Ask for the hash of a post in doubt until something is known, within the configured retries."""
+        t = self._t
+        verdict = RecordVerdict.UNKNOWN
+        for attempt in range(t.settings.read_retries + 1):
+            if attempt:
+                await t.clock.sleep(t.settings.backoff_ms * 2 ** (attempt - 1) / 1000)
+            verdict = await self.ask(intent, span)
+            if verdict is RecordVerdict.ALIVE or verdict is RecordVerdict.CLOSED:
+                return verdict
+        return verdict
+
+    async def _accepted(self, intent: Intent, plan: _Plan, span: Span | None) -> CancelReplaceResult:
+        """The order is on the exchange. A kill switch that came while it was in flight cancels it now."""
+        if not self._t.kill.latched or intent.state is State.CLOSED:
+            return _result("posted", intent, plan, "")
+        cancelled = await self.cancel(intent, span)
+        self.finish(intent)
+        return CancelReplaceResult(
+            outcome="cancelled" if cancelled.outcome == "closed" else cancelled.outcome,
+            new_order_id=intent.working.order_id,
+            reason=KILLED,
+        )
+
+    def finish(self, intent: Intent) -> None:
+        """End a remainder whose order is proven dead and which is not posted again."""
+        if intent.state is State.PROVEN_DEAD:
+            intent.step(Step.NOTHING_LEFT)
+
+    def _held_back(self, intent: Intent, reason: str) -> CancelReplaceResult:
+        """Nothing is posted; the old order is dead. End the remainder here."""
+        if intent.state is not State.CLOSED:
+            intent.step(Step.NOTHING_LEFT if reason == BELOW_MIN else Step.HELD_BACK)
+        return CancelReplaceResult(outcome="cancelled", reason=reason)
+
+    async def _read(
+        self, intent: Intent, order: ChainOrder, span: Span | None
+    ) -> tuple[RecordVerdict, OrderRecord]:
+        with self._t.traces.step(names.SPAN_READ_ORDER, intent.trace_id, span) as child:
+            verdict, record = await self._t.exchange.record(order.order_id)
+            child.set_attribute(names.ATTR_OUTCOME, verdict.value)
+        return verdict, record
+
+    async def _record(
+        self, kind: Kind, intent: Intent, order_id: str, **facts: str | int | bool | None
+    ) -> None:
+        """Record one step. Cancels go on when the journal fails; posts never start then."""
+        t = self._t
+        try:
+            await t.journal.append(
+                Record(kind, t.clock.now_ms(), intent.trace_id, intent.root_order_id, order_id, facts)
+            )
+        except Exception:
+            if kind is Kind.POST_RECORDED:
+                raise
+
+
+def take_record(intent: Intent, order: ChainOrder, record: OrderRecord) -> None:
+    """Take the exchange's own record of an order: the truth for what filled, and a bound for the intent.
+
+    The root's recorded size draws the intent's bounds in and never widens them, so an event that
+    claims more than the order ever was cannot grow a chase.
+    """
+    if record.matched_micro is not None:
+        order.filled_micro = record.matched_micro
+    if record.size_micro is None:
+        return
+    order.size_micro = max(record.size_micro, order.filled_micro)
+    if order is intent.orders[0] and record.size_micro < intent.bounds.size_micro:
+        cost = min(intent.bounds.cost_pico, record.size_micro * intent.root_price_micro)
+        intent.bounds = Bounds(intent.side, record.size_micro, cost)
+
+
+def _plan_on(
+    intent: Intent,
+    instruction: CancelReplace,
+    book: BookView | None,
+    neg_risk: bool | None,
+    now_ms: int,
+    max_book_age_ms: int,
+) -> _Plan | str:
+    """Return price and size on this book, inside the instruction's bounds, or why nothing is posted."""
+    if book is None or book.fault is not None or now_ms - book.as_of_ms > max_book_age_ms:
+        return Reason.BOOK_UNTRUSTED.value if book is not None else Reason.BOOK_UNAVAILABLE.value
+    if neg_risk is None:
+        return "whether the market is a neg-risk one is not known"
+    if book.trading is not Trading.OPEN:
+        return f"the market is {book.trading.value}"
+    cap = _on_grid(intent.side, to_micro(instruction.cap_price), book.tick_micro)
+    contra = book.best_ask if intent.side is Side.BUY else book.best_bid
+    price = contra if contra is not None and within_cap(intent.side, contra, cap) else cap
+    size, usd = intent.rest_without_working()
+    size = min(size, intent.working.size_micro - intent.working.filled_micro)
+    most = chase_size(price, size, min(usd, to_micro(instruction.max_cost_usd)))
+    most = min(most, to_micro(instruction.max_size_shares))
+    if below_minimum(intent.side, price, most, book) is not None:
+        return BELOW_MIN
+    return _Plan(price, most, cap, neg_risk)
+
+
+def _on_grid(side: Side, cap_micro: int, tick_micro: int) -> int:
+    """Return the cap on the grid as it is now, rounded to the safe side."""
+    if side is Side.BUY:
+        return min(cap_micro - cap_micro % tick_micro, MICRO - tick_micro)
+    return max(cap_micro + -cap_micro % tick_micro, tick_micro)
+
+
+def _result(outcome: Outcome, intent: Intent, plan: _Plan, detail: str) -> CancelReplaceResult:
+    return CancelReplaceResult(
+        outcome=outcome,
+        new_order_id=intent.working.order_id,
+        price=from_micro(plan.price_micro),
+        size_shares=from_micro(plan.size_micro),
+        detail=detail,
+    )

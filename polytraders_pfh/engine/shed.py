@@ -1,0 +1,43 @@
+"""Events that came while too many were in work: the newest of each order, to be looked at again."""
+
+from dataclasses import dataclass
+
+from polytraders_hookspecs.events import SignedEvent
+from polytraders_hookspecs.reports import ExecutionReport
+
+from polytraders_pfh.engine.reporting import Fill
+
+
+@dataclass(frozen=True, slots=True)
+class ShedEvent:
+    """One event, and the report that said it was shed."""
+
+    envelope: SignedEvent
+    fill: Fill
+    report: ExecutionReport
+
+
+class Shed:
+    """At most one event an order, so it is bounded by the number of live orders."""
+
+    def __init__(self) -> None:
+        self._events: dict[str, ShedEvent] = {}
+
+    def __len__(self) -> int:
+        return len(self._events)
+
+    def put(self, shed: ShedEvent) -> ShedEvent | None:
+        """Keep the newest event of an order; return the one that lost its place, if any."""
+        kept = self._events.get(shed.fill.order_id)
+        if kept is not None and kept.fill.event_ts_ms > shed.fill.event_ts_ms:
+            return shed
+        self._events[shed.fill.order_id] = shed
+        return kept
+
+    def take(self) -> ShedEvent:
+        """Return the event that has waited longest, and forget it."""
+        return self._events.pop(next(iter(self._events)))
+
+    def forget(self, order_id: str) -> ShedEvent | None:
+        """Drop the event of an order that has ended, and return it."""
+        return self._events.pop(order_id, None)

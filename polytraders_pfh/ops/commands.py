@@ -1,0 +1,82 @@
+"""Commands given by hand: `bot cancel-remainder`, `status`, `reset-kill`. Same invariants as any event."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+from polytraders_hookspecs.reports import CommandResult
+
+from polytraders_pfh.core.lifecycle import State
+from polytraders_pfh.core.policy import Action, Decision, Policy
+from polytraders_pfh.core.reasons import Reason
+from polytraders_pfh.engine.assembly import Engine
+from polytraders_pfh.engine.journal import Kind, Record
+from polytraders_pfh.ops import health
+
+Command = Callable[[Engine, Mapping[str, str]], Awaitable[CommandResult]]
+
+
+async def cancel_remainder(engine: Engine, arguments: Mapping[str, str]) -> CommandResult:
+    """Cancel one remainder, whatever its policy says; it is not posted again."""
+    order_id = arguments.get("order", "").lower()
+    intent = engine.tools.intents.get(order_id)
+    if intent is None:
+        return CommandResult(
+            ok=False,
+            message=f"order {order_id or '(none)'} is not a remainder this bot knows; pass --order ID",
+        )
+    if intent.state is State.CLOSED:
+        return CommandResult(ok=True, message=f"order {order_id} had already closed; nothing was sent")
+    await _record(engine, "cancel-remainder", arguments, intent.trace_id, intent.root_order_id, order_id)
+    decision = Decision(Action.CANCEL, Reason.CANCELLED_REMAINDER, 8, intent.policy or Policy.HOLD)
+    now_ms = engine.tools.clock.now_ms()
+    report = await engine.killer.cancel_one(intent, decision, now_ms, "command")
+    if not report.executed:
+        return CommandResult(
+            ok=False,
+            message=f"mode {report.mode} sends nothing; change the mode first, or cancel on the exchange",
+        )
+    done = report.verdict != Reason.CANCEL_UNCONFIRMED.value
+    message = f"order {report.order_id}: {report.verdict}"
+    return CommandResult(ok=done, message=message, data={"report_id": report.report_id})
+
+
+async def status(engine: Engine, arguments: Mapping[str, str]) -> CommandResult:
+    """Say how the bot is."""
+    found = health.check(engine)
+    message = f"{found.status}, mode {found.mode}" + "".join(f"; {reason}" for reason in found.reasons)
+    return CommandResult(ok=found.status != "red", message=message, data=dict(found.figures))
+
+
+async def reset_kill(engine: Engine, arguments: Mapping[str, str]) -> CommandResult:
+    """Unlatch the kill switch; refused while the host's own is on or does not answer."""
+    await _record(engine, "reset-kill", arguments, "", "", "")
+    if await engine.tools.kill.reset():
+        return CommandResult(ok=True, message="the kill switch is unlatched; posting is possible again")
+    return CommandResult(
+        ok=False, message="the host's kill switch is on or does not answer; switch it off first"
+    )
+
+
+COMMANDS: Final[dict[str, Command]] = {
+    "cancel-remainder": cancel_remainder,
+    "status": status,
+    "reset-kill": reset_kill,
+}
+
+
+async def run(engine: Engine, command: str, arguments: Mapping[str, str]) -> CommandResult:
+    """Run a command addressed to this bot."""
+    known = COMMANDS.get(command)
+    if known is None:
+        return CommandResult(
+            ok=False, message=f"command {command!r} is not known; there are {', '.join(sorted(COMMANDS))}"
+        )
+    return await known(engine, arguments)
+
+
+async def _record(
+    engine: Engine, command: str, arguments: Mapping[str, str], trace_id: str, root: str, order_id: str
+) -> None:
+    facts = {"command": command, "actor": arguments.get("actor", ""), "reason": arguments.get("reason", "")}
+    now_ms = engine.tools.clock.now_ms()
+    await engine.tools.journal.append(Record(Kind.COMMAND, now_ms, trace_id, root, order_id, facts))

@@ -1,0 +1,78 @@
+"""Green, amber or red, by the card's thresholds, each colour with its reasons in sentences.
+
+Rates are per minute over a sliding five minutes, compared as counts so that nothing rounds:
+dust cancels green below 0.2, red above 1; chase aborts green below 0.1, red above 0.5.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from polytraders_hookspecs.reports import BotHealth
+
+from polytraders_pfh.config import BOT_ID
+from polytraders_pfh.engine.assembly import Engine
+from polytraders_pfh.telemetry.rates import WINDOW_MS
+
+_MINUTES: Final = WINDOW_MS // 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Threshold:
+    """Green below `amber_tenths`, red above `red_tenths`; both in tenths of an event per minute."""
+
+    what: str
+    amber_tenths: int
+    red_tenths: int
+
+
+_DUST: Final = _Threshold("dust cancels", 2, 10)
+_ABORTS: Final = _Threshold("chase aborts", 1, 5)
+
+
+def check(engine: Engine) -> BotHealth:
+    """Return the bot's health from what is already known; nothing is asked."""
+    amber: list[str] = []
+    red: list[str] = []
+    tools, now_ms = engine.tools, engine.tools.clock.now_ms()
+    if tools.exchange.auth_reachable is False:
+        red.append("the exchange's trading side did not answer the last request")
+    if tools.exchange.public_reachable is False:
+        amber.append("the exchange's books did not answer the last request")
+    dust, aborts = engine.reporter.dust.count(now_ms), engine.reporter.aborts.count(now_ms)
+    for count, threshold in ((dust, _DUST), (aborts, _ABORTS)):
+        rate = f"{threshold.what} run at {count}/{_MINUTES} min"
+        if count * 10 > threshold.red_tenths * _MINUTES:
+            red.append(f"{rate}, above {threshold.red_tenths}/10 per minute")
+        elif count * 10 >= threshold.amber_tenths * _MINUTES:
+            amber.append(f"{rate}, not below {threshold.amber_tenths}/10 per minute")
+    _add_state(engine, amber, red)
+    status = "red" if red else "amber" if amber else "green"
+    return BotHealth(
+        bot_id=BOT_ID,
+        status=status,
+        reasons=tuple(red + amber),
+        mode=engine.settings.mode,
+        kill_switch_active=tools.kill.latched,
+        figures={
+            "in_flight": engine.coordinator.in_flight,
+            "active_intents": len(tools.intents),
+            "pending_reports": len(engine.outbox),
+            "dust_cancels_5m": dust,
+            "chase_aborts_5m": aborts,
+        },
+    )
+
+
+def _add_state(engine: Engine, amber: list[str], red: list[str]) -> None:
+    tools = engine.tools
+    if tools.journal.failed:
+        red.append(f"the journal failed: {tools.journal.failed}")
+    obstacle = tools.obstacle()
+    if obstacle:
+        red.append(f"nothing is posted: {obstacle}")
+    stopped = [intent for intent in tools.intents if intent.stopped]
+    if stopped:
+        first = stopped[0]
+        red.append(f"{len(stopped)} intents are stopped, first {first.root_order_id}: {first.stopped}")
+    if tools.kill.latched:
+        amber.append("the kill switch is latched; reset it by hand once the cause is mended")
