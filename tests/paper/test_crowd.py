@@ -177,6 +177,33 @@ def test_what_our_taker_ate_stays_eaten_until_the_recording_changes_the_level() 
     assert standing == [(0, 20), (0, 25), (0, 25), (0, 22), (0, 22), (40, 22)]
 
 
+def test_a_level_behind_one_eaten_whole_earlier_stays_eaten_too() -> None:
+    scene = stage()
+    asks = [(47, 40), (48, 30)]
+    scene.play([(44, 10)], asks)
+    scene.order(Side.BUY, 47, 40)
+    scene.play([(43, 10)], asks)
+    scene.order(Side.BUY, 48, 12)
+
+    scene.play([(44, 10)], [*asks, (50, 1)])
+    scene.play([(44, 10)], [(47, 40), (48, 35)])
+
+    assert (scene.crowd_at(Side.SELL, 47), scene.crowd_at(Side.SELL, 48)) == (0, 23 * MICRO)
+
+
+def test_shrinkage_is_first_what_we_ate_ourselves_and_only_then_a_trade() -> None:
+    scene = stage()
+    scene.play([(44, 10)], [(47, 40)])
+    scene.order(Side.BUY, 47, 15)
+    ours = scene.order(Side.SELL, 47, 30)
+
+    scene.play([(44, 10)], [(47, 30)])
+    assert (scene.filled(ours), scene.ahead(ours)) == (0, 25 * MICRO)
+    scene.play([(44, 10)], [(47, 10)])
+
+    assert (scene.filled(ours), scene.ahead(ours)) == (0, 10 * MICRO)
+
+
 def test_a_taker_told_in_the_other_token_eats_the_same_level() -> None:
     scene = stage()
     scene.play([(44, 10)], [(47, 40)])
@@ -325,6 +352,33 @@ def test_one_trade_told_for_both_tokens_happens_once() -> None:
 
     assert scene.filled(ours) == 20 * MICRO
     assert (scene.crowd.counts.trades, scene.crowd.counts.repeated_trades) == (1, 1)
+
+
+def test_two_equal_trades_of_one_token_in_one_millisecond_are_two() -> None:
+    scene = stage(trades=2)
+    scene.play([(45, 10)], [(47, 40)])
+    ours = scene.order(Side.SELL, 46, 50)
+
+    for _ in range(2):
+        scene.crowd.apply(scene.exchange, _trade(scene.now_ms, Side.BUY, 46, 20), scene.now_ms)
+
+    assert scene.filled(ours) == 40 * MICRO
+
+
+def test_a_level_met_by_a_trade_waits_half_a_second_for_the_recording_to_tell_it() -> None:
+    scene = stage(trades=1)
+    scene.play([(45, 10)], [(47, 40)])
+    at_ms = scene.now_ms
+    scene.crowd.apply(scene.exchange, _trade(at_ms, Side.BUY, 47, 15), at_ms)
+
+    standing = []
+    for later in (1, 500, 501):
+        change = LevelSet(YES, Side.BUY, 440_000, later * MICRO, None, None)
+        frame = PriceChangeFrame(MARKET, at_ms + later, (change,), "literal", later)
+        scene.crowd.apply(scene.exchange, frame, at_ms + later)
+        standing.append(scene.crowd_at(Side.SELL, 47) // MICRO)
+
+    assert standing == [25, 25, 40]
 
 
 def test_frames_of_unknown_tokens_are_counted_and_unlisted_markets_refused() -> None:

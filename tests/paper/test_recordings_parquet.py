@@ -49,6 +49,19 @@ def test_rows_come_by_the_messages_own_time_across_files_and_row_groups(tmp_path
     ]
 
 
+def test_rows_of_one_millisecond_come_in_the_order_of_the_files(tmp_path: Path) -> None:
+    write_raw(tmp_path / "a.parquet", [book(T0 + 5)])
+    write_raw(tmp_path / "b.parquet", [book(T0), book(T0 + 5, token=NO)])
+
+    frames = list(open_recording(tmp_path).frames())
+
+    assert [(frame.timestamp_ms - T0, Path(frame.file).name) for frame in frames] == [
+        (0, "b.parquet"),
+        (5, "a.parquet"),
+        (5, "b.parquet"),
+    ]
+
+
 def test_a_book_recorded_twice_is_played_once_and_counted(tmp_path: Path) -> None:
     write_raw(tmp_path / "a.parquet", [book(T0), book(T0 + 5)])
     write_raw(tmp_path / "b.parquet", [book(T0 + 5), book(T0 + 5, token=NO), book(T0 + 9)])
