@@ -227,6 +227,13 @@ class BookSide:
             price = self._sign * key
             yield price, self._levels[price]
 
+    def sizes(self, *, mirror: bool) -> Levels:
+        """(price, shares) of all levels, worst first; mirrored into the second outcome's space on request."""
+        sign, levels = self._sign, self._levels
+        if mirror:
+            return tuple([(MICRO - sign * key, levels[sign * key].size_micro) for key in self._keys])
+        return tuple([(sign * key, levels[sign * key].size_micro) for key in self._keys])
+
     def size_at(self, book_price: int) -> int:
         """Shares at this price, 0 when there is no level."""
         level = self._levels.get(book_price)
@@ -303,7 +310,4 @@ class MarketBook:
         )
 
     def _levels(self, token_index: int, *, is_bid: bool) -> Levels:
-        return tuple(
-            (mirrored(price, token_index), level.size_micro)
-            for price, level in self._sides[is_bid].best_last()
-        )
+        return self._sides[is_bid].sizes(mirror=token_index == 1)

@@ -171,7 +171,11 @@ class ExchangeMachine(RuleBasedStateMachine):
             return
         is_bid, book_price = in_book(token, side, price)
         self.requests[request.order_id] = (is_bid, book_price)
-        self._hear(taker=request.order_id)
+        fresh = self._hear(taker=request.order_id)
+        exact = sum(trade.price_micro * trade.size_micro for trade in fresh)
+        value = result.making_micro if side is BUY else result.taking_micro
+        parts = sum(len(trade.maker_fills) for trade in fresh)
+        assert TradeStatus.FAILED in self._statuses(fresh) or abs(value * MICRO - exact) <= 2 * parts * MICRO
         record = self.exchange.order(request.order_id)
         assert record is not None
         if kind is GTC:
@@ -197,7 +201,7 @@ class ExchangeMachine(RuleBasedStateMachine):
     def _crossing(self, is_bid: bool, price: int) -> bool:
         return bool(self.naive.line(not is_bid, price))
 
-    def _hear(self, taker: str | None = None, met: list[tuple[str, int, int]] | None = None) -> None:
+    def _hear(self, taker: str | None = None, met: list[tuple[str, int, int]] | None = None) -> list[Trade]:
         """Read the events of one command: check the queue's justice, follow failures, watch sizes."""
         events = self.exchange.drain()
         fresh = [
@@ -213,7 +217,13 @@ class ExchangeMachine(RuleBasedStateMachine):
             assert [fill for trade in fresh for fill in fills_of(trade)] == (met or [])
         for trade in fresh:
             assert trade.size_micro == sum(fill.matched_micro for fill in trade.maker_fills)
+            at = trade.price_micro if trade.token_id == YES else MICRO - trade.price_micro
+            assert {price for _, price, _ in fills_of(trade)} == {at}
         self._follow(events)
+        return fresh
+
+    def _statuses(self, trades: list[Trade]) -> set[TradeStatus]:
+        return {self.world.trade(trade.id).status for trade in trades}
 
     def _after_match(self, taker: str, fresh: list[Trade]) -> int:
         record = self.exchange.order(taker)
