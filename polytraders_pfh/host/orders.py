@@ -37,6 +37,9 @@ class TrackedOrder:
     """An order's standing facts, and what has been seen of it.
 
     Attributes:
+        live: Whether the exchange ever spoke of it.
+        post_unknown: Whether a post of it went unanswered, so that no later refusal proves anything.
+        end_expected: Whether the exchange confirmed a cancel of it.
         reported_micro: The filled amount of the last PARTIAL that bots have heard.
         last_event_ms: The time of the last event, so that the next one is later.
         end: FILLED or CANCELLED once it is over.
@@ -57,6 +60,8 @@ class TrackedOrder:
     known_ms: int = 0
     known_ns: int = 0
     live: bool = False
+    post_unknown: bool = False
+    end_expected: bool = False
     matched_word: bool = False
     reported_micro: int = 0
     last_event_ms: int = 0
@@ -106,6 +111,11 @@ class TrackedOrder:
     def needs_a_look(self) -> bool:
         """The exchange calls it matched although shares are missing: only its record can tell."""
         return self.matched_word and self.end is None and self.due_end is None
+
+    @property
+    def unsettled(self) -> bool:
+        """Its record has to be read again: it contradicts itself, or an announced end is not seen yet."""
+        return self.needs_a_look or (self.end_expected and self.end is None)
 
     def proven_dead(self) -> None:
         """Note that the exchange's own record says it no longer rests."""
