@@ -9,6 +9,7 @@ queues before its answer is sent, as on the exchange, where a fill may be told b
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Final, Self
@@ -45,7 +46,7 @@ class PaperServer:
         self._faults = faults
         self._tick_ms = tick_ms
         self._calls = 0
-        self._runner = web.AppRunner(self._application(), shutdown_timeout=_SHUTDOWN_S)
+        self._runner = web.AppRunner(self._application(), shutdown_timeout=_SHUTDOWN_S, access_log=None)
         self._ticker: asyncio.Task[None] | None = None
 
     async def start(self, host: str, port: int) -> None:
@@ -58,14 +59,18 @@ class PaperServer:
         self._ticker = asyncio.create_task(self._tick_forever())
 
     async def close(self) -> None:
-        """Close every stream with a reason, stop listening and stop the clock's task. Idempotent."""
-        if self._ticker is not None:
-            self._ticker.cancel()
-            await asyncio.gather(self._ticker, return_exceptions=True)
-            self._ticker = None
+        """Close every stream with a reason, stop listening and stop the clock's task. Idempotent.
+
+        Raises what the clock's task died of, if it did.
+        """
+        ticker, self._ticker = self._ticker, None
         await self.venue.market_stream.close()
         await self.venue.user_stream.close()
         await self._runner.cleanup()
+        if ticker is not None:
+            ticker.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await ticker
 
     def tick(self) -> None:
         """Let happen what is due by now, and tell the streams. The server's own task does so too."""
@@ -76,7 +81,7 @@ class PaperServer:
         self.venue.pump()
 
     def open_account(self, wallet: str, usd_micro: int | None = None) -> None:
-        """Give a wallet its opening balance in 10^-6 pUSD ahead of its first order, once."""
+        """Give a wallet its opening balance in 10^-6 pUSD now; one that has had it keeps what it has."""
         self.venue.wallets.open(wallet, usd_micro)
 
     async def __aenter__(self) -> Self:
@@ -88,7 +93,11 @@ class PaperServer:
         await self.close()
 
     def _application(self) -> web.Application:
-        app = web.Application(middlewares=[web.middleware(self._edge)], client_max_size=MAX_BODY_BYTES)
+        @web.middleware
+        async def edge(request: web.Request, handler: Handler) -> web.StreamResponse:
+            return await self._answer(request, handler)
+
+        app = web.Application(middlewares=[edge], client_max_size=MAX_BODY_BYTES)
         for routes in (PublicRoutes, KeyRoutes, OrderRoutes, CancelRoutes, DataRoutes):
             app.add_routes(routes(self.venue).table())
         app.add_routes(
@@ -99,7 +108,7 @@ class PaperServer:
         )
         return app
 
-    async def _edge(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.path.startswith("/ws/"):
             return await handler(request)
         call = await self._call(request)
@@ -123,6 +132,7 @@ class PaperServer:
     async def _commit(self, request: web.Request, handler: Handler) -> Answer:
         try:
             self.venue.exchange.advance(self.venue.clock.now_ms())
+            self.venue.pump()
             response = await handler(request)
         except Refused as refused:
             return Answer(refused.status, compact(refused.body), refused.headers)
@@ -162,7 +172,11 @@ async def serve(
     """
     venue = Venue(exchange, clock or SystemClock(), options or VenueOptions())
     server = PaperServer(venue, faults or NoFaults(), tick_ms)
-    await server.start(host, port)
+    try:
+        await server.start(host, port)
+    except BaseException:
+        await server.close()
+        raise
     return server
 
 

@@ -16,24 +16,28 @@ from polytraders_pfh.paper.shapes import compact
 QUEUE_LIMIT: Final = 4_096
 SILENT_LIMIT_MS: Final = 10_000
 MAX_MESSAGE_BYTES: Final = 1 << 20
-_CLOSE_GRACE_S: Final = 2.0
+_CLOSE_GRACE_S: Final = 1.0
 
 
 class StreamConnection:
-    """Sends what it is offered, in order, without ever making the exchange wait."""
+    """Sends what it is offered, in order, without ever making the exchange wait.
+
+    One task writes; it also says goodbye. A reader who takes no bytes is cut off after a short grace.
+    """
 
     def __init__(self, request: web.Request, queue_limit: int, opened_ms: int) -> None:
         self.opened_ms = opened_ms
         self._request = request
         self._socket = web.WebSocketResponse(timeout=_CLOSE_GRACE_S, max_msg_size=MAX_MESSAGE_BYTES)
-        self._queue: asyncio.Queue[str] = asyncio.Queue(queue_limit)
-        self._sender: asyncio.Task[None] | None = None
-        self._closer: asyncio.Task[None] | None = None
+        self._queue: asyncio.Queue[str | None] = asyncio.Queue(queue_limit)
+        self._goodbye: tuple[WSCloseCode, str] | None = None
+        self._writer: asyncio.Task[None] | None = None
+        self._ending: asyncio.Task[None] | None = None
 
     async def run(self, on_text: Callable[[str], None]) -> web.WebSocketResponse:
         """Serve the connection until either side closes it, handing every text but PING to `on_text`."""
         await self._socket.prepare(self._request)
-        self._sender = asyncio.create_task(self._send_queued())
+        self._writer = asyncio.create_task(self._write())
         try:
             async for message in self._socket:
                 if message.type is not WSMsgType.TEXT:
@@ -43,12 +47,12 @@ class StreamConnection:
                 else:
                     on_text(message.data)
         finally:
-            await self._finish()
+            await self._finish(self._writer)
         return self._socket
 
     def offer(self, text: str) -> None:
         """Queue a frame; a full queue closes the connection instead."""
-        if self._closer is not None:
+        if self._goodbye is not None:
             return
         try:
             self._queue.put_nowait(text)
@@ -62,39 +66,39 @@ class StreamConnection:
 
     def close(self, code: WSCloseCode, reason: str) -> None:
         """Drop what is queued and close with `code` and `reason`, without waiting for it."""
-        if self._closer is None:
-            self._closer = asyncio.create_task(self._close(code, reason))
+        if self._goodbye is not None:
+            return
+        self._goodbye = (code, reason)
+        while not self._queue.empty():
+            self._queue.get_nowait()
+        self._queue.put_nowait(None)
+        if self._writer is not None:
+            self._ending = asyncio.create_task(self._see_off(self._writer))
 
     async def closed(self) -> None:
         """Return once a close that was asked for has gone through."""
-        if self._closer is not None:
-            await self._closer
+        if self._ending is not None:
+            await self._ending
 
-    async def _send_queued(self) -> None:
+    async def _write(self) -> None:
         # A client that vanishes mid-send is noticed by the reading side, which owns the clean-up.
         with contextlib.suppress(ConnectionError):
-            while True:
-                await self._socket.send_str(await self._queue.get())
-
-    async def _close(self, code: WSCloseCode, reason: str) -> None:
-        await self._stop_sender()
-        if not self._socket.prepared:
-            return
-        try:
-            async with asyncio.timeout(_CLOSE_GRACE_S):
+            while (text := await self._queue.get()) is not None:
+                await self._socket.send_str(text)
+            if self._goodbye is not None:
+                code, reason = self._goodbye
                 await self._socket.close(code=code, message=reason.encode())
-        except (TimeoutError, ConnectionError):
-            if self._request.transport is not None:
-                self._request.transport.abort()
 
-    async def _finish(self) -> None:
-        await self._stop_sender()
+    async def _see_off(self, writer: asyncio.Task[None]) -> None:
+        _, stuck = await asyncio.wait({writer}, timeout=2 * _CLOSE_GRACE_S)
+        if stuck and self._request.transport is not None:
+            self._request.transport.abort()
+
+    async def _finish(self, writer: asyncio.Task[None]) -> None:
+        if self._goodbye is None:
+            writer.cancel()
         await self.closed()
-
-    async def _stop_sender(self) -> None:
-        if self._sender is not None:
-            self._sender.cancel()
-            await asyncio.gather(self._sender, return_exceptions=True)
+        await asyncio.gather(writer, return_exceptions=True)
 
 
 class Channel:

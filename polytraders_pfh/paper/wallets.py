@@ -28,13 +28,12 @@ class Wallets:
         return True
 
     def open(self, wallet: str, usd_micro: int | None = None) -> None:
-        """Deposit the opening balance in 10^-6 pUSD (None: the configured one), once per wallet."""
+        """Deposit the opening balance in 10^-6 pUSD (None: the configured one); a wallet gets one only."""
         wallet = wallet.lower()
         amount = self._starting_usd_micro if usd_micro is None else usd_micro
-        if wallet not in self._funded:
+        if amount > 0 and wallet not in self._funded:
             self._funded.add(wallet)
-            if amount > 0:
-                self._exchange.deposit(wallet, amount)
+            self._exchange.deposit(wallet, amount)
 
     def wallet_of(self, signer: str, signature_type: int) -> str | None:
         """The wallet this key trades from with this signature type; None for a wallet not seen yet."""

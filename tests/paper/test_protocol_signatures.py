@@ -165,3 +165,22 @@ def test_an_order_of_somebody_elses_key_is_badly_signed(signature_type: int) -> 
         VERIFIER.verify(order, signed_by=OTHER, neg_risk=False)
 
     assert refused.value.body == {"error": "invalid signature"}
+
+
+@pytest.mark.parametrize("signature_type", [0, 3])
+def test_a_signature_with_another_spelling_of_its_parity_is_refused(signature_type: int) -> None:
+    order = on_the_wire(trader(signature_type).order("BUY", 10, 530_000))
+    raw = bytearray.fromhex(order.signature[2:])
+    raw[64] += 8  # 27 and 28 become 35 and 36, the replay-protected spelling of the same two
+
+    assert refusal_of(dataclasses.replace(order, signature="0x" + raw.hex())) == "invalid signature"
+
+
+def test_a_deposit_wallet_signs_for_itself_only() -> None:
+    maker = trader(3)
+    signed = maker.order("BUY", 10, 530_000)
+    sdk = ExchangeOrderBuilderV2(CONTRACTS.exchange_v2, 137, maker.client.signer)
+    foreign = dataclasses.replace(signed, maker=OTHER)
+    signature = sdk.build_order_signature(sdk.build_order_typed_data(foreign))
+
+    assert refusal_of(on_the_wire(dataclasses.replace(foreign, signature=signature))) == "invalid signature"

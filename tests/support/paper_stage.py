@@ -190,6 +190,7 @@ async def paper_stage(
     options: VenueOptions | None = None,
     faults: FaultPlan | None = None,
     markets: tuple[Market, ...] = (RAIN, CUP),
+    tick_ms: int = 100,
 ) -> AsyncIterator[Stage]:
     """Run a server on a free port under a clock that the test moves; closes everything afterwards."""
     exchange, clock = Exchange("protocol-tests", config), ManualClock(START_MS)
@@ -198,7 +199,7 @@ async def paper_stage(
     sdk_http._http_client.close()
     sdk_http._http_client = httpx.Client(timeout=10.0)
     try:
-        server = await serve(exchange, clock=clock, options=options, faults=faults)
+        server = await serve(exchange, clock=clock, options=options, faults=faults, tick_ms=tick_ms)
         async with server, ClientSession() as session:
             yield Stage(server, exchange, clock, session, itertools.count(1))
     finally:
