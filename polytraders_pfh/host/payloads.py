@@ -5,6 +5,7 @@ Books come in any order of levels, ids may be prefixed, statuses carry free text
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,6 +25,8 @@ _LIVE: Final = frozenset({"LIVE", "DELAYED", "UNMATCHED"})
 _MICRO_DIGITS: Final = 6
 _MAX_WHOLE_DIGITS: Final = 12
 _MS_DIGITS: Final = 13
+_HASH: Final = re.compile(r"0x[0-9a-f]{64}", re.ASCII)
+_TOKEN: Final = re.compile(r"0|[1-9][0-9]{0,77}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +142,30 @@ def text_of(members: Mapping[str, Any], name: str) -> str:
     return value
 
 
+def hash_of(members: Mapping[str, Any], name: str) -> str:
+    """Return an order or condition id, in lower case.
+
+    Raises:
+        PayloadError: Not 0x and 64 hex digits.
+    """
+    value = text_of(members, name).lower()
+    if not _HASH.fullmatch(value):
+        raise PayloadError(f"{name} was {shown(value)}; 0x and 64 hex digits belong there")
+    return value
+
+
+def token_of(members: Mapping[str, Any], name: str = "asset_id") -> str:
+    """Return an outcome token's id.
+
+    Raises:
+        PayloadError: Not a decimal number as text.
+    """
+    value = text_of(members, name)
+    if not _TOKEN.fullmatch(value):
+        raise PayloadError(f"{name} was {shown(value)}; a decimal number as text belongs there")
+    return value
+
+
 def side_of(members: Mapping[str, Any]) -> Side:
     """Return `side`.
 
@@ -181,8 +208,8 @@ def book_snapshot(
     """
     neg_risk = members.get("neg_risk")
     return BookSnapshot(
-        token_id=text_of(members, "asset_id"),
-        market_id=text_of(members, "market"),
+        token_id=token_of(members),
+        market_id=hash_of(members, "market"),
         bids=levels(members.get("bids"), "bids"),
         asks=levels(members.get("asks"), "asks"),
         timestamp_ms=millis(members.get("timestamp")) or now_ms,
@@ -202,9 +229,9 @@ def order_news(members: Mapping[str, Any]) -> OrderNews:
     """
     order_type = members.get("order_type")
     return OrderNews(
-        order_id=text_of(members, "id"),
-        market_id=text_of(members, "market"),
-        token_id=text_of(members, "asset_id"),
+        order_id=hash_of(members, "id"),
+        market_id=hash_of(members, "market"),
+        token_id=token_of(members),
         side=side_of(members),
         price_micro=micro(members.get("price"), "price"),
         size_micro=maybe_micro(members.get("original_size"), "original_size"),
@@ -238,7 +265,7 @@ def trade_news(members: Mapping[str, Any], api_key: str) -> TradeNews:
     """
     status = str(members.get("status") or "").upper().removeprefix("TRADE_STATUS_")
     taker = Fill(
-        order_id=text_of(members, "taker_order_id"),
+        order_id=text_of(members, "taker_order_id").lower(),
         shares_micro=micro(members.get("size"), "size"),
         ours=members.get("trader_side") == "TAKER",
     )
@@ -247,7 +274,7 @@ def trade_news(members: Mapping[str, Any], api_key: str) -> TradeNews:
         raise PayloadError(f"maker_orders was {shown(makers)}; a list belongs there")
     return TradeNews(
         trade_id=text_of(members, "id"),
-        market_id=text_of(members, "market"),
+        market_id=hash_of(members, "market"),
         failed=status == "FAILED",
         fills=(taker, *(_maker_fill(members_of(maker, "a maker order"), api_key) for maker in makers)),
     )
@@ -255,7 +282,7 @@ def trade_news(members: Mapping[str, Any], api_key: str) -> TradeNews:
 
 def _maker_fill(members: Mapping[str, Any], api_key: str) -> Fill:
     return Fill(
-        order_id=text_of(members, "order_id"),
+        order_id=text_of(members, "order_id").lower(),
         shares_micro=micro(members.get("matched_amount"), "matched_amount"),
         ours=members.get("owner") == api_key,
     )
