@@ -8,6 +8,7 @@ background until it is known.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 import pluggy
@@ -41,6 +42,15 @@ T = TypeVar("T")
 Conclude = Callable[[Ending], Awaitable[ExecutionReport]]
 
 
+@dataclass(slots=True)
+class _Ordered:
+    """A chase on its way through `on_cancel_replace`. `taken` once this bot's own sequencer has it."""
+
+    intent: Intent
+    span: Span | None
+    taken: bool = False
+
+
 class Carrier:
     """Runs sequences to their end."""
 
@@ -49,7 +59,7 @@ class Carrier:
         self._sequencer = sequencer
         self._hooks = hooks
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._ordered: dict[str, tuple[Intent, Span | None]] = {}
+        self._ordered: dict[str, _Ordered] = {}
         self._asking: set[str] = set()
         tools.metrics.cancels_unconfirmed.set_function(lambda: self._doubtful(State.CANCEL_UNKNOWN))
         tools.metrics.posts_unknown.set_function(lambda: self._doubtful(State.POST_UNKNOWN))
@@ -85,8 +95,8 @@ class Carrier:
         ordered = self._ordered.get(instruction.instruction_id)
         if ordered is None:
             return None
-        intent, span = ordered
-        return await self._sequencer.chase(intent, instruction, span)
+        ordered.taken = True
+        return await self._sequencer.chase(ordered.intent, instruction, ordered.span)
 
     def ask_until_known(self, intent: Intent) -> None:
         """Ask the exchange about an intent in doubt, in the background, until it is known."""
@@ -123,8 +133,7 @@ class Carrier:
 
     async def _chase(self, fill: Fill, intent: Intent, decision: Decision, span: Span) -> CancelReplaceResult:
         instruction = _instruction(fill, intent, decision)
-        self._ordered[instruction.instruction_id] = (intent, span)
-        before = len(intent.orders)
+        ordered = self._ordered[instruction.instruction_id] = _Ordered(intent, span)
         try:
             answer = await first_hook(self._hooks.on_cancel_replace, instruction=instruction)
             if answer is None:
@@ -133,8 +142,7 @@ class Carrier:
             del self._ordered[instruction.instruction_id]
         if answer.error is not None or not isinstance(answer.value, CancelReplaceResult):
             return self._in_doubt(intent, f"bot {answer.plugin_name!r} failed in the middle of a chase")
-        moved = len(intent.orders) > before or intent.state is not State.RESTING
-        return answer.value if moved else self._take_foreign(intent, instruction, answer.value)
+        return answer.value if ordered.taken else self._take_foreign(intent, instruction, answer.value)
 
     def _take_foreign(
         self, intent: Intent, instruction: CancelReplace, result: CancelReplaceResult
