@@ -28,7 +28,7 @@ TICK = 50_000
 owners = st.sampled_from(OWNERS)
 sides = st.sampled_from([BUY, SELL])
 tokens = st.sampled_from([YES, NO])
-steps = st.integers(4, 16)  # few prices, so that orders meet
+steps = st.integers(8, 12)  # few prices, so that orders meet and queue up
 lots = st.integers(500, 4_000)
 odd_sizes = st.integers(1, 60 * MICRO)
 
@@ -49,7 +49,7 @@ class ExchangeMachine(RuleBasedStateMachine):
         )
         self.world = World(config, tick_micro=10_000, taker_fee_rate_micro=fee)
         self.exchange = self.world.exchange
-        self.world.fund(*OWNERS, usd="120", pairs="120")
+        self.world.fund(*OWNERS, usd="60", pairs="60")
         self.naive = NaiveBook()
         self.now = T0
         self.matched: dict[str, int] = {}
@@ -60,6 +60,11 @@ class ExchangeMachine(RuleBasedStateMachine):
     @rule(owner=owners, side=sides, token=tokens, step=steps, lot=lots)
     def post_limit(self, owner: str, side: Side, token: str, step: int, lot: int) -> None:
         self._post(owner, side, token, step * TICK, lot, GTC)
+
+    @rule(owner=owners, side=sides, token=tokens, lot=st.integers(500, 1_500))
+    def quote(self, owner: str, side: Side, token: str, lot: int) -> None:
+        """Passive prices, so that queues build up."""
+        self._post(owner, side, token, (8 if side is BUY else 12) * TICK, lot, GTC)
 
     @rule(owner=owners, side=sides, token=tokens, step=steps, lot=lots, kind=st.sampled_from([FOK, FAK]))
     def post_market(self, owner: str, side: Side, token: str, step: int, lot: int, kind: OrderType) -> None:
@@ -76,13 +81,6 @@ class ExchangeMachine(RuleBasedStateMachine):
         self.naive.drop(order_id)
         self._hear()
 
-    @rule(owner=owners)
-    def cancel_all(self, owner: str) -> None:
-        for order_id in self.exchange.cancel_all(key_of(owner), self.now).canceled:
-            self.naive.drop(order_id)
-        assert self.exchange.open_orders(key_of(owner)) == ()
-        self._hear()
-
     @rule(side=sides, token=tokens, step=steps, size=st.one_of(st.just(0), odd_sizes))
     def crowd_set_level(self, side: Side, token: str, step: int, size: int) -> None:
         is_bid, price = in_book(token, side, step * TICK)
@@ -96,6 +94,18 @@ class ExchangeMachine(RuleBasedStateMachine):
             self.naive.add(CROWD, is_bid, price, grow - got)
             self._hear(met=met)
         assert rests == self.naive.crowd_at(is_bid, price)
+
+    @rule(data=st.data(), size=odd_sizes, grows=st.booleans())
+    def crowd_joins_a_queue(self, data: st.DataObject, size: int, grows: bool) -> None:
+        """Growth must land behind us and cancels must come from there first: both need our company."""
+        records = [r for owner in OWNERS for r in self.exchange.open_orders(key_of(owner))]
+        if not records:
+            return
+        record = data.draw(st.sampled_from(records))
+        token, side = record.request.token_id, record.request.side
+        is_bid, price = in_book(token, side, record.price_micro)
+        crowd = self.naive.crowd_at(is_bid, price)
+        self.crowd_set_level(side, token, record.price_micro // TICK, crowd + size if grows else crowd // 2)
 
     @rule(side=sides, token=tokens, step=steps, size=odd_sizes)
     def crowd_take(self, side: Side, token: str, step: int, size: int) -> None:
@@ -275,8 +285,8 @@ def fills_of(trade: Trade) -> list[tuple[str, int, int]]:
 
 TestExchangeMachine = ExchangeMachine.TestCase
 TestExchangeMachine.settings = settings(
-    max_examples=120,
-    stateful_step_count=40,
+    max_examples=200,
+    stateful_step_count=60,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
