@@ -48,21 +48,21 @@ class Heartbeats:
         self._pulses.setdefault(api_key, _Pulse()).last_ms = now_ms
 
     def overdue(self, now_ms: int) -> tuple[str, ...]:
-        """Return the keys whose silence is too long, once each, and disarm them until they beat again.
-
-        Looks only when five seconds have passed since it last looked. What the exchange does to orders posted
-        after the switch fired and before the next beat is not documented; here they stay.
-        """
+        """Return the keys whose silence is too long; looks only every five seconds."""
         if self._checked_ms is None:
             self._checked_ms = now_ms
         if now_ms - self._checked_ms < CHECK_EVERY_MS:
             return ()
         self._checked_ms = now_ms
-        silent = [
-            (key, pulse)
+        return tuple(
+            key
             for key, pulse in self._pulses.items()
             if pulse.last_ms is not None and now_ms - pulse.last_ms > ALLOWED_SILENCE_MS
-        ]
-        for _, pulse in silent:
-            pulse.last_ms = None
-        return tuple(key for key, _ in silent)
+        )
+
+    def disarm(self, api_key: str) -> None:
+        """The key's orders are cancelled; watch it again from its next beat.
+
+        What the exchange does to orders posted in between is not documented; here they stay.
+        """
+        self._pulses[api_key].last_ms = None

@@ -58,7 +58,9 @@ class Venue:
         now_ms = self.clock.now_ms()
         self.exchange.advance(now_ms)
         for api_key in self.heartbeats.overdue(now_ms):
-            self.exchange.cancel_all(api_key, now_ms)
+            # While the engine restarts it cancels nothing; the next check tries again.
+            if self.exchange.cancel_all(api_key, now_ms).error is None:
+                self.heartbeats.disarm(api_key)
         self.market_stream.tick(now_ms)
         self.user_stream.tick(now_ms)
         self.pump()

@@ -8,6 +8,7 @@ from support.paper_stage import Stage, Trader, paper_stage, received, refusal
 
 from polytraders_pfh.paper.heartbeats import Heartbeats
 from polytraders_pfh.paper.limits import RateLimiter, RateTier, TokenBucket
+from polytraders_pfh.paper.model import Mode
 from polytraders_pfh.paper.refusals import Refused
 from polytraders_pfh.paper.venue import VenueOptions
 
@@ -78,18 +79,20 @@ def test_heartbeats_form_a_chain_and_a_wrong_link_names_the_right_one() -> None:
     assert beats.beat("key", first, 2) not in ("", first)
 
 
-def test_silence_is_noticed_by_the_five_second_check_once() -> None:
+def test_silence_is_noticed_by_the_five_second_check_until_the_key_is_disarmed() -> None:
     beats = Heartbeats(b"seed")
     assert beats.overdue(0) == ()
     beats.touch("key", 1_000)
     beats.touch("other", 9_000)
 
-    noticed = {now_ms: beats.overdue(now_ms) for now_ms in range(1_000, 30_000, 1_000)}
+    noticed = {now_ms: beats.overdue(now_ms) for now_ms in range(1_000, 21_000, 1_000)}
+    beats.disarm("key")
 
     assert {now_ms: keys for now_ms, keys in noticed.items() if keys} == {
         15_000: ("key",),
-        20_000: ("other",),
+        20_000: ("key", "other"),
     }
+    assert beats.overdue(25_000) == ("other",)
 
 
 async def test_the_fourth_order_of_a_small_tier_is_answered_429() -> None:
@@ -141,6 +144,23 @@ async def test_without_a_first_heartbeat_nothing_is_cancelled() -> None:
         open_ids = [record.order_id for record in stage.exchange.open_orders(trader.key)]
 
     assert open_ids == order_ids
+
+
+async def test_a_missed_heartbeat_during_a_restart_cancels_when_the_engine_is_back() -> None:
+    async with paper_stage() as stage:
+        trader, _ = await two_resting_orders(stage)
+        await asyncio.to_thread(trader.client.post_heartbeat)
+        stage.exchange.set_mode(Mode.RESTARTING)
+        stage.advance(16_000)
+        during = len(stage.exchange.open_orders(trader.key))
+        stage.exchange.set_mode(Mode.OPEN)
+        stage.advance(5_000)
+        after = stage.exchange.open_orders(trader.key)
+        late = await trader.rest("BUY", 10, 400_000)
+        stage.advance(20_000)
+
+        assert (during, after) == (2, ())
+        assert [record.order_id for record in stage.exchange.open_orders(trader.key)] == [late]
 
 
 async def test_a_wrong_heartbeat_id_is_no_beat() -> None:
