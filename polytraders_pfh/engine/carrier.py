@@ -29,14 +29,8 @@ from polytraders_pfh.engine.sequencer import Sequencer, Tools
 
 _LOG: Final = logging.getLogger("polytraders_pfh.engine")
 _DUST_DEADLINE_S: Final = 1.0
-_FOREIGN_STEPS: Final = (
-    Step.CANCEL_STARTED,
-    Step.CANCEL_PROVEN,
-    Step.SIZE_READ,
-    Step.POST_RECORDED,
-    Step.POST_STARTED,
-    Step.POST_ACCEPTED,
-)
+_FOREIGN_CANCEL: Final = (Step.CANCEL_STARTED, Step.CANCEL_PROVEN, Step.SIZE_READ)
+_FOREIGN_POST: Final = (Step.POST_RECORDED, Step.POST_STARTED, Step.POST_ACCEPTED)
 
 T = TypeVar("T")
 Conclude = Callable[[Ending], Awaitable[ExecutionReport]]
@@ -161,15 +155,14 @@ class Carrier:
         if result.new_order_id is None or result.price is None or result.size_shares is None:
             return self._in_doubt(intent, "another bot posted a chase without saying which")
         price, size = to_micro(result.price), to_micro(result.size_shares)
-        for step in _FOREIGN_STEPS[:2]:
+        for step in _FOREIGN_CANCEL:
             intent.step(step)
         fault = chain_fault(intent.bounds, intent.children(), price, size)
         if fault is None and not within_cap(intent.side, price, to_micro(instruction.cap_price)):
             fault = f"its price {result.price} is beyond the cap of {instruction.cap_price}"
-        for step in _FOREIGN_STEPS[2:5]:
-            intent.step(step)
         self._t.intents.extend(intent, ChainOrder(result.new_order_id, price, size))
-        intent.step(Step.POST_ACCEPTED)
+        for step in _FOREIGN_POST:
+            intent.step(step)
         intent.reposts += 1
         if fault is not None:
             self._t.metrics.invariant_trips.inc()

@@ -213,9 +213,8 @@ class Sequencer:
         fault = self._last_checks(intent, plan, kill)
         if fault:
             return self._held_back(intent, fault)
+        t.intents.extend(intent, ChainOrder(signed.order_id, plan.price_micro, plan.size_micro))
         intent.step(Step.POST_STARTED)
-        chased = ChainOrder(signed.order_id, plan.price_micro, plan.size_micro)
-        t.intents.extend(intent, chased)
         intent.reposts += 1
         if not intent.chasing_since_ms:
             intent.chasing_since_ms = t.clock.now_ms()
