@@ -113,11 +113,10 @@ class ClobAdapter:
         """
         reply = await self._public("/book", {"token_id": token_id}, self._timeouts.book_s)
         members = members_of(decode(_body_of("GET /book", reply)), "the book")
-        market = self._markets.get(str(members.get("market")))
         book = book_snapshot(
             members,
             trading=self.trading.now(),
-            closes_at_ms=market.closes_at_ms if market else None,
+            closes_at_ms=self.closes_at_ms(str(members.get("market"))),
             now_ms=self._clock.now_ms(),
         )
         if book.token_id != token_id:
@@ -127,6 +126,15 @@ class ClobAdapter:
                 "the book lacked tick_size, min_order_size or neg_risk; it cannot be traded on"
             )
         return book
+
+    def knows_market(self, market_id: str) -> bool:
+        """Return whether this market's parameters were learnt."""
+        return market_id in self._markets
+
+    def closes_at_ms(self, market_id: str) -> int | None:
+        """Return when a market closes, if it was learnt and says so."""
+        market = self._markets.get(market_id)
+        return market.closes_at_ms if market else None
 
     async def learn_market(self, market_id: str) -> MarketFacts:
         """Return a market's parameters, read once and kept; later books carry its closing time.

@@ -7,6 +7,7 @@ the bot knows its keys.
 import re
 import tomllib
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Final, Literal, Self
@@ -213,7 +214,7 @@ def load_config(path: Path) -> HostConfig:
         ConfigError: The file cannot be read, is not TOML, or has faults; all of them are listed.
     """
     try:
-        members = tomllib.loads(path.read_bytes().decode("utf-8"))
+        members = tomllib.loads(path.read_bytes().decode("utf-8"), parse_float=Decimal)
     except OSError as e:
         raise ConfigError(f"config file {path} was unreadable ({e.strerror}); give a readable path") from None
     except UnicodeDecodeError as e:

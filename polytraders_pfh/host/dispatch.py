@@ -118,8 +118,11 @@ class EventDispatcher:
         queue.append(event)
 
     async def drain(self, deadline_s: float) -> bool:
-        """Wait until every queued event has been answered; False when the deadline came first."""
-        return await self._tasks.drain(deadline_s)
+        """Wait until every queued event has been answered; False when the deadline came first.
+
+        Before the gate opens nothing is delivered, so there is nothing to wait for.
+        """
+        return not self._gate.is_set() or await self._tasks.drain(deadline_s)
 
     async def close(self) -> None:
         """Stop delivering."""

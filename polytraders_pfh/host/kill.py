@@ -86,17 +86,16 @@ class FileKillSwitch:
         return results
 
     async def watch(self) -> None:
-        """Look at the file again and again, and tell the bots when a hand created it. Never returns."""
+        """Look at the file now and again, and tell the bots when a hand created it. Never returns."""
         while True:
-            await self._clock.sleep(_LOOK_EVERY_S)
-            if not self._told:
-                try:
-                    status = await self.status()
-                except KillSwitchUnknown as e:
-                    _log.error("%s", e)
-                    continue
-                if status.active:
+            try:
+                status = await self.status()
+            except KillSwitchUnknown as e:
+                _log.error("%s", e)
+            else:
+                if status.active and not self._told:
                     self._tell(True, status.reason, f"file {self._path.name}")
+            await self._clock.sleep(_LOOK_EVERY_S)
 
     async def close(self) -> None:
         """Wait until every bot has answered every signal."""

@@ -1,0 +1,43 @@
+"""Spans: a provider of this host's own, whose ids put every span of one order into one trace.
+
+It is handed to bots and never made the process's global one. Without an address spans are made and
+dropped, so that trace ids in reports are the same everywhere.
+"""
+
+import asyncio
+import logging
+from typing import Final
+
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from polytraders_hookspecs.tracing import PolytradersIdGenerator
+
+from polytraders_pfh.host.config import TelemetrySection
+
+_log: Final = logging.getLogger(__name__)
+_FLUSH_S: Final = 5.0
+_EXPORT_S: Final = 3
+
+
+def tracer_provider(telemetry: TelemetrySection) -> TracerProvider:
+    """Return a provider that sends spans to the configured OTLP address, if there is one."""
+    provider = TracerProvider(
+        resource=Resource.create({"service.name": telemetry.service_name}),
+        id_generator=PolytradersIdGenerator(),
+        shutdown_on_exit=False,
+    )
+    if telemetry.otlp_endpoint is not None:
+        exporter = OTLPSpanExporter(endpoint=f"{telemetry.otlp_endpoint}/v1/traces", timeout=_EXPORT_S)
+        provider.add_span_processor(BatchSpanProcessor(exporter))
+    return provider
+
+
+async def close_provider(provider: TracerProvider) -> None:
+    """Send what is left, and stop; a collector that does not answer costs a few seconds at most."""
+    try:
+        async with asyncio.timeout(_FLUSH_S):
+            await asyncio.to_thread(provider.shutdown)
+    except TimeoutError:
+        _log.warning("the span collector took over %g s at the end; its last spans are lost", _FLUSH_S)
