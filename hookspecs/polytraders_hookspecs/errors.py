@@ -5,7 +5,8 @@ ContractError
 ├── EventForged           a signed event's header or signature is wrong
 ├── ContractTooOld        a bot needs a newer contract than the host offers; names both versions
 ├── HookWrapperRefused    a plugin wraps an async hook, which would finish before any body runs
-└── HookTimeout           an implementation did not answer before the caller's deadline
+├── HookTimeout           an implementation did not answer before the caller's deadline
+└── HookCancelled         an implementation cancelled its own answer; it may have acted already
 """
 
 
@@ -31,3 +32,7 @@ class HookWrapperRefused(ContractError):
 
 class HookTimeout(ContractError):
     """An implementation did not answer before the deadline. The message names plugin, hook and seconds."""
+
+
+class HookCancelled(ContractError):
+    """An implementation was cancelled, and not by the caller. The message names plugin and hook."""
