@@ -4,12 +4,11 @@ Times are Unix milliseconds. `*_usd` is pUSD: shares times the order's own limit
 integers of millionths (`*_micro`), because they are hot; everything a person reads is a Decimal.
 """
 
-from decimal import Decimal
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from polytraders_hookspecs.wire import Amount, Millis, Price, WireModel, shown
+from polytraders_hookspecs.wire import Amount, Figure, Millis, Price, WireModel, shown
 
 OrderId = Annotated[str, Field(pattern=r"^0x[0-9a-f]{64}$")]
 """An order's EIP-712 hash: 0x and 64 lower-case hex digits."""
@@ -194,7 +193,7 @@ class CancelReplace(WireModel):
     token_id: TokenId
     side: Side
     price: Price
-    cap_price: Decimal
+    cap_price: Figure
     max_size_shares: Amount
     max_cost_usd: Amount
     builder_code: BuilderCode

@@ -1,15 +1,17 @@
 """What a bot tells a host."""
 
-from decimal import Decimal
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from polytraders_hookspecs.events import BuilderCode, ConditionId, OrderId, Side, TokenId, TraceId
-from polytraders_hookspecs.wire import Amount, Millis, Price, WireModel
+from polytraders_hookspecs.wire import Amount, Figure, Millis, Price, WireModel
 
 Severity = Literal["INFO", "WARN", "HARD_REJECT"]
 Mode = Literal["shadow_only", "quarantine", "limited_live", "general_live"]
+
+Words = Annotated[tuple[str, ...], Field(strict=False)]
+"""Texts; a JSON array reads back as one."""
 
 
 class ExecutionReport(WireModel):
@@ -34,7 +36,7 @@ class ExecutionReport(WireModel):
     evaluated_at_ms: Millis
     reason_code: str | None = None
     severity: Severity | None = None
-    warnings: tuple[str, ...] | None = None
+    warnings: Words | None = None
     user_message: str | None = None
     detail: str | None = None
     mode: Mode | None = None
@@ -48,8 +50,8 @@ class ExecutionReport(WireModel):
     original_size_usd: Amount | None = None
     root_order_id: OrderId | None = None
     book_depth_usd: Amount | None = None
-    ticks_to_fill: Decimal | None = None
-    expected_fill_seconds: Decimal | None = None
+    ticks_to_fill: Figure | None = None
+    expected_fill_seconds: Figure | None = None
     new_order_id: OrderId | None = None
     chase_price: Price | None = None
     chase_size_shares: Amount | None = None
@@ -76,7 +78,7 @@ class BotHealth(WireModel):
 
     bot_id: str
     status: Literal["green", "amber", "red"]
-    reasons: tuple[str, ...] = ()
+    reasons: Words = ()
     mode: Mode
     kill_switch_active: bool
     figures: dict[str, Any] = Field(default_factory=dict)
@@ -90,10 +92,10 @@ class BotManifest(WireModel):
     version: str
     hookspec_version: str
     mode: Mode
-    modes: tuple[Mode, ...]
-    reads: tuple[str, ...]
-    emits: tuple[str, ...]
-    topics: tuple[str, ...]
+    modes: Annotated[tuple[Mode, ...], Field(strict=False)]
+    reads: Words
+    emits: Words
+    topics: Words
 
 
 class CommandResult(WireModel):

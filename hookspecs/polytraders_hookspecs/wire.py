@@ -27,13 +27,18 @@ _AMOUNT_RULE: Final = (
     "write a plain decimal number, not negative, with at most 12 digits before the point and 6 behind it"
 )
 _PRICE_RULE: Final = "write a decimal number above 0 and below 1 with at most 6 digits behind the point"
-_MAX_INTEGER_DIGITS: Final = 12
+_MAX_FIGURE_DIGITS: Final = 40
+_MAX_PRINTED_DIGITS: Final = 100_000
 _ONE: Final = Decimal(1)
 _ZERO: Final = Decimal(0)
+_BEYOND: Final = Decimal(10**12)
+_SMALLEST: Final = Decimal("0.000001")
 _SHOWN_CHARACTERS: Final = 60
+_SURROGATE_ESCAPE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
-def read_amount(value: object) -> Decimal:
+def read_amount(value: Any) -> Decimal:
     """Return a non-negative amount exactly as it was written.
 
     Args:
@@ -42,22 +47,18 @@ def read_amount(value: object) -> Decimal:
     Raises:
         ValueError: The value, and the rule it broke.
     """
-    if type(value) is Decimal:
+    kind = type(value)
+    if kind is Decimal:
         amount = value
-    elif type(value) is str:
-        if not _AMOUNT_TEXT.fullmatch(value):
-            raise ValueError(f"was {shown(value)}; {_AMOUNT_RULE}")
-        return Decimal(value)
-    elif type(value) is int:
+    elif kind is int:
         amount = Decimal(value)
+    elif kind is str and _AMOUNT_TEXT.fullmatch(value):
+        return Decimal(value)
     else:
-        raise ValueError(f"was {shown(value)} ({type(value).__name__}); {_AMOUNT_RULE}")
-    if not amount.is_finite() or (amount.is_signed() and amount) or amount.adjusted() >= _MAX_INTEGER_DIGITS:
+        raise ValueError(f"was {shown(value)} ({kind.__name__}); {_AMOUNT_RULE}")
+    if not amount.is_finite() or not _ZERO <= amount < _BEYOND or amount % _SMALLEST:
         raise ValueError(f"was {shown(value)}; {_AMOUNT_RULE}")
-    exponent = amount.as_tuple().exponent
-    if not isinstance(exponent, int) or (exponent < -6 and amount != round(amount, 6)):
-        raise ValueError(f"was {shown(value)}; {_AMOUNT_RULE}")
-    return amount
+    return amount or _ZERO
 
 
 def read_price(value: object) -> Decimal:
@@ -73,6 +74,26 @@ def read_price(value: object) -> Decimal:
     if not _ZERO < price < _ONE:
         raise ValueError(f"was {shown(value)}; {_PRICE_RULE}")
     return price
+
+
+def read_figure(value: object) -> Decimal:
+    """Return a signed figure that is reported and never traded on, such as ticks or seconds.
+
+    Raises:
+        ValueError: The value, and the rule it broke.
+    """
+    if type(value) is Decimal:
+        if not _unwieldy(value, _MAX_FIGURE_DIGITS):
+            return value
+    elif type(value) is int and abs(value) < _BEYOND:
+        return Decimal(value)
+    raise ValueError(f"was {shown(value)}; write a finite decimal number of moderate length")
+
+
+def _unwieldy(number: Decimal, digits: int) -> bool:
+    """Return whether a number is not finite, or longer in plain digits than this on either side."""
+    exponent = number.as_tuple().exponent
+    return not isinstance(exponent, int) or number.adjusted() >= digits or -exponent > digits
 
 
 def read_integer(value: object) -> int:
@@ -96,6 +117,9 @@ Price = Annotated[
 ]
 """A price in pUSD per share, strictly between 0 and 1."""
 
+Figure = Annotated[Decimal, PlainValidator(read_figure), WithJsonSchema({"type": "number"})]
+"""A signed exact figure for people and dashboards, such as ticks or seconds."""
+
 Millis = Annotated[int, PlainValidator(read_integer), WithJsonSchema({"type": "integer", "minimum": 0})]
 """Milliseconds since 1970-01-01 UTC, or a duration in milliseconds."""
 
@@ -104,12 +128,14 @@ def to_micro(amount: Decimal) -> int:
     """Return an exact amount as an integer count of millionths.
 
     Raises:
-        ValueError: The amount has more than six decimals.
+        ValueError: The amount has more than six decimals, or is not finite.
     """
-    micro = int(amount.scaleb(6))
-    if micro != amount * MICRO:
-        raise ValueError(f"was {shown(amount)}; {_AMOUNT_RULE}")
-    return micro
+    if amount.is_finite():
+        numerator, denominator = amount.as_integer_ratio()
+        micro, rest = divmod(numerator * MICRO, denominator)
+        if not rest:
+            return micro
+    raise ValueError(f"was {shown(amount)}; {_AMOUNT_RULE}")
 
 
 def from_micro(micro: int) -> Decimal:
@@ -120,7 +146,10 @@ def from_micro(micro: int) -> Decimal:
 
 def shown(value: object) -> str:
     """Return a value for an error message: short, and on one line."""
-    text = repr(str(value)) if isinstance(value, str | Decimal) else repr(value)
+    try:
+        text = repr(str(value)) if isinstance(value, str | Decimal) else repr(value)
+    except (ValueError, RecursionError):
+        return f"a {type(value).__name__} too long to show"
     return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…"
 
 
@@ -146,6 +175,20 @@ def _read_number(text: str) -> Decimal:
         raise WireError(f"a JSON number was {shown(text)}; {_AMOUNT_RULE}") from None
 
 
+def _refuse_surrogates(value: Any) -> None:
+    """Raise when a text holds half of a surrogate pair, which the next writer could not write as UTF-8."""
+    if type(value) is str:
+        if _SURROGATE.search(value):
+            raise WireError(f"a text was {shown(value)}; it must not hold half of a surrogate pair")
+    elif type(value) is dict:
+        for key, member in value.items():
+            _refuse_surrogates(key)
+            _refuse_surrogates(member)
+    elif type(value) is list:
+        for member in value:
+            _refuse_surrogates(member)
+
+
 _DECODER: Final = json.JSONDecoder(
     parse_float=_read_number,
     parse_constant=_refuse_constant,
@@ -157,12 +200,15 @@ def read_json(body: bytes) -> Any:
     """Return the JSON value in `body`, its fractions as Decimal, its integers as int.
 
     Raises:
-        WireError: Too long (over 64 KiB), not UTF-8, not JSON, too deep, NaN, or a duplicate key.
+        WireError: Too long (over 64 KiB), not UTF-8, not JSON, too deep, NaN, a duplicate key, or half
+            of a surrogate pair.
     """
     if len(body) > MAX_BODY_BYTES:
         raise WireError(f"the body was {len(body)} bytes; send at most {MAX_BODY_BYTES}")
     try:
-        return _DECODER.decode(body.decode("utf-8"))
+        value = _DECODER.decode(body.decode("utf-8"))
+        if _SURROGATE_ESCAPE.search(body):
+            _refuse_surrogates(value)
     except UnicodeDecodeError as e:
         raise WireError(f"the body was not UTF-8 at byte {e.start}; send UTF-8 JSON") from None
     except RecursionError:
@@ -175,9 +221,12 @@ def read_json(body: bytes) -> Any:
         raise
     except ValueError:
         raise WireError(f"a JSON number was too long; {_AMOUNT_RULE}") from None
+    return value
 
 
 def _print_decimal(value: Decimal) -> str:
+    if _unwieldy(value, _MAX_PRINTED_DIGITS):
+        raise WireError(f"a value was {shown(value)}; it has no exact JSON form of moderate length")
     text = format(value, "f")
     if "." in text:
         text = text.rstrip("0").rstrip(".")
@@ -189,11 +238,13 @@ def _print_sequence(values: tuple[Any, ...]) -> str:
 
 
 def _print_object(members: dict[str, Any]) -> str:
-    return (
-        "{"
-        + ",".join([f"{encode_basestring_ascii(key)}:{print_json(value)}" for key, value in members.items()])
-        + "}"
-    )
+    return "{" + ",".join([f"{_print_key(key)}:{print_json(value)}" for key, value in members.items()]) + "}"
+
+
+def _print_key(key: object) -> str:
+    if not isinstance(key, str):
+        raise WireError(f"a field name was {shown(key)} ({type(key).__name__}); use text")
+    return encode_basestring_ascii(key)
 
 
 _PRINTERS: dict[type, Callable[[Any], str]] = {
