@@ -48,7 +48,8 @@ def check_signature(envelope: SignedEvent, keys: Mapping[str, bytes]) -> None:
     """Return when the envelope was signed by the key that it names; otherwise raise.
 
     The comparison takes constant time; an oversized body is refused before it is hashed; an unknown
-    key id is refused without trying the other keys.
+    key id is refused without trying the other keys, and a key too short to protect anything vouches for
+    nothing.
 
     Raises:
         EventForged: Which part of the envelope is wrong. Key material never shows.
@@ -61,6 +62,8 @@ def check_signature(envelope: SignedEvent, keys: Mapping[str, bytes]) -> None:
     key = keys.get(envelope.key_id)
     if key is None:
         raise EventForged(f"key_id was {shown(envelope.key_id)}, which is not an active event key")
+    if len(key) < MIN_KEY_BYTES:
+        raise EventForged(f"event key {shown(envelope.key_id)} has fewer than {MIN_KEY_BYTES} bytes")
     message = _signed_bytes(envelope.key_id, envelope.event_ts_ms, envelope.trace_id, envelope.body)
     expected = hmac.digest(key, message, "sha256")
     if not hmac.compare_digest(expected, bytes.fromhex(envelope.signature)):
