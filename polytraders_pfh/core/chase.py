@@ -46,8 +46,11 @@ def chase_size(price_micro: int, rest_size_micro: int, rest_usd_micro: int) -> i
     """Return a chase's size in micro-shares, down to the lot: min(rest in shares, rest in pUSD / price).
 
     The first bound keeps a SELL from selling shares that it does not hold, the second a BUY from
-    spending more than was meant.
+    spending more than was meant. Nothing can be sized at a price that is not positive, which is what a
+    cap below the market's smallest price comes to.
     """
+    if price_micro <= 0:
+        return 0
     return lots_down(min(rest_size_micro, size_down(rest_usd_micro, price_micro)))
 
 

@@ -106,7 +106,7 @@ def view_of(
     bids_best_first = sorted(bids, reverse=True)
     asks_best_first = sorted(asks)
     tick = tick_micro or 0
-    if not 0 < tick < MICRO:
+    if not 0 < tick < MICRO or MICRO % tick:
         fault: str | None = f"the tick size was {tick_micro}"
     else:
         fault = side_fault(bids_best_first, tick) or side_fault(asks_best_first, tick)

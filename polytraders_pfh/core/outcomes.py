@@ -129,8 +129,10 @@ def judge_post(order_id: str, answer: PostAnswer, *, attempted_before: bool) -> 
     | 429 without them                                        | UNKNOWN        |
     | 400 "Duplicated."                                       | ARRIVED_BEFORE |
     | any other 4xx, or 200 with success false: first attempt | REFUSED        |
+    | 200, success with an error text and no id (2.1): as the row above         |
     | the same after an attempt in doubt                      | UNKNOWN        |
     | 200, success, our id, no error, a status of acceptance  | ACCEPTED       |
+    | 200, the same but with success false: it contradicts    | UNKNOWN        |
     | 200, success, anything else (no id, another id)         | UNKNOWN        |
     """
     refused = PostVerdict.UNKNOWN if attempted_before else PostVerdict.REFUSED
@@ -141,10 +143,12 @@ def judge_post(order_id: str, answer: PostAnswer, *, attempted_before: bool) -> 
         return PostVerdict.UNKNOWN if doubtful else refused
     if answer.success is None:
         return PostVerdict.UNKNOWN
+    ours = answer.order_id == order_id and not answer.error
+    if ours and answer.order_status in _ACCEPTED_WORDS:
+        return PostVerdict.ACCEPTED if answer.success else PostVerdict.UNKNOWN
     if not answer.success or (answer.error and not answer.order_id):
         return refused
-    ours = answer.order_id == order_id and not answer.error
-    return PostVerdict.ACCEPTED if ours and answer.order_status in _ACCEPTED_WORDS else PostVerdict.UNKNOWN
+    return PostVerdict.UNKNOWN
 
 
 def judge_record(record: OrderRecord) -> RecordVerdict:

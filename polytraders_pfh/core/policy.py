@@ -10,7 +10,7 @@ from typing import Final
 
 from polytraders_pfh.core.chase import cap_price, chase_size, not_repostable, within_cap
 from polytraders_pfh.core.market import DEPTH_LEVELS, BookView, Side, depth_pico
-from polytraders_pfh.core.money import MICRO, plain
+from polytraders_pfh.core.money import MICRO, plain, usd_up
 from polytraders_pfh.core.reasons import Reason
 
 HARD_DUST_USD_MICRO: Final = 1 * MICRO
@@ -268,7 +268,8 @@ def _decide_chase(
 
     near = adverse is not None and adverse <= limits.chase_max_ticks * tick
     wide = adverse is not None and remainder.allow_wide_chase and adverse <= HARD_CHASE_TICKS * tick
-    if (near or wide) and within_cap(side, price, remainder.price_micro):
+    marketable = contra is not None and within_cap(side, contra, remainder.price_micro)
+    if marketable or ((near or wide) and within_cap(side, price, remainder.price_micro)):
         return outcome(Action.HOLD, Reason.HOLD_REMAINDER, 9, (Reason.ALREADY_MARKETABLE,))
     obstacle = _budget_spent(remainder, limits, price, size) or not_repostable(
         side, price, size, book, now_ms, limits.closing_margin_ms
@@ -292,7 +293,7 @@ def _budget_spent(remainder: Remainder, limits: Limits, price_micro: int, size_m
     if remainder.chasing_ms > limits.chase_max_seconds * 1_000:
         return f"the chase has run for {remainder.chasing_ms} ms"
     if limits.chase_max_extra_usd_micro is not None:
-        step = abs(price_micro - remainder.root_price_micro) * size_micro // MICRO
+        step = usd_up(abs(price_micro - remainder.root_price_micro), size_micro)
         total = remainder.extra_usd_micro + step
         if total > limits.chase_max_extra_usd_micro:
             return f"the chase would cost {plain(total)} pUSD beyond the root price"
