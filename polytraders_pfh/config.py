@@ -234,7 +234,7 @@ def _fault_sentence(fault: Any, section: Mapping[str, Any]) -> str:
     if message.startswith("was "):
         return f"{path} {message}"
     if fault["type"] == "value_error":
-        return message
+        return f"{path}.{message}" if path else message
     value: Any = section
     for part in fault["loc"]:
         try:
