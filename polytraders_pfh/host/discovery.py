@@ -132,11 +132,12 @@ class BotRoster:
         Raises:
             DiscoveryError: The plugin raised, or its bot is not one that can be registered.
         """
-        others = [
-            plugin for plugin in self.manager.get_plugins() if self.manager.get_name(plugin) != _factory(name)
-        ]
-        caller = self.manager.subset_hook_caller("register_bot", remove_plugins=others)
-        for result in call_hook(caller, host=services):
+        factory = self.manager.get_plugin(_factory(name))
+        others = [plugin for plugin in self.manager.get_plugins() if plugin is not factory]
+        results = call_hook(self.manager.subset_hook_caller("register_bot", others), host=services)
+        if not results:
+            raise DiscoveryError(f"plugin {name!r} had no register_bot; that hook builds the bot")
+        for result in results:
             if result.error is not None:
                 error = result.error
                 raise DiscoveryError(f"bot {name!r} was not registered: {type(error).__name__}: {error}")
@@ -144,20 +145,25 @@ class BotRoster:
                 self._admit(name, result.value)
 
     def _admit(self, name: str, bot: object) -> None:
+        """Register a bot under its id, or leave nothing of it behind.
+
+        Raises:
+            DiscoveryError: It cannot say who it is, needs a newer contract, breaks it, or its id is taken.
+        """
         try:
             manifest: BotManifest = bot.describe_bot()  # type: ignore[attr-defined]
             require_hookspec(manifest.bot_id, needed=manifest.hookspec_version, offered=HOOKSPEC_VERSION)
-            self.manager.register(bot, name=manifest.bot_id)
-        except ValueError:
-            raise DiscoveryError(
-                f"bot id {manifest.bot_id!r} of plugin {name!r} was taken already; one bot per id"
-            ) from None
         except Exception as e:
             raise DiscoveryError(f"bot {name!r} was not registered: {type(e).__name__}: {e}") from e
+        bot_id = manifest.bot_id
+        if self.manager.has_plugin(bot_id):
+            raise DiscoveryError(f"bot id {bot_id!r} of plugin {name!r} was taken already; one bot per id")
         try:
+            self.manager.register(bot, name=bot_id)
             self._check()
         except Exception as e:
-            self.manager.unregister(name=manifest.bot_id)
+            if self.manager.has_plugin(bot_id):
+                self.manager.unregister(name=bot_id)
             raise DiscoveryError(f"bot {name!r} was not registered: {type(e).__name__}: {e}") from e
         self.bots += (RegisteredBot(name, manifest, bot),)
 
