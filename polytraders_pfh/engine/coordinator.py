@@ -7,7 +7,6 @@ under the intent's lock: it is never abandoned half-way, whoever stops waiting f
 import asyncio
 import logging
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Final
 
 from polytraders_hookspecs.events import SignedEvent
@@ -26,12 +25,13 @@ from polytraders_pfh.core.reasons import Reason
 from polytraders_pfh.engine.carrier import Carrier
 from polytraders_pfh.engine.declared import Declared
 from polytraders_pfh.engine.endings import Ending
-from polytraders_pfh.engine.intake import UNKNOWN_ORDER, Rejected, new_intent, read_fill
+from polytraders_pfh.engine.intake import Rejected, new_intent, read_fill
 from polytraders_pfh.engine.intents import ChainOrder, Intent
 from polytraders_pfh.engine.reporter import Reporter, Work
 from polytraders_pfh.engine.seen import Answer, SeenEvents
 from polytraders_pfh.engine.sequencer import Tools
 from polytraders_pfh.engine.shed import Shed, ShedEvent
+from polytraders_pfh.engine.within import within
 from polytraders_pfh.telemetry import names
 
 _LOG: Final = logging.getLogger("polytraders_pfh.engine")
@@ -118,16 +118,12 @@ class Coordinator:
     async def _handle_in_flight(self, work: Work, intent: Intent | None) -> ExecutionReport:
         deadline = asyncio.get_running_loop().time() + self._execution.timeout_ms / 1000
         self._note_age(work)
+        if intent is None:
+            intent = await self._adopt(work)
         try:
-            async with asyncio.timeout_at(deadline):
-                if intent is None:
-                    intent = await self._adopt(work)
-                await intent.lock.acquire()
-                try:
-                    decision, ending = await self._decide(work, intent)
-                except BaseException:
-                    intent.lock.release()
-                    raise
+            decision, ending = await within(
+                self._execution.timeout_ms / 1000, self._decide_under_lock(work, intent)
+            )
         except TimeoutError:
             return await self._too_late(work, intent)
         if ending is None and decision is not None:
@@ -196,13 +192,22 @@ class Coordinator:
 
     async def _adopt(self, work: Work) -> Intent:
         """Take an order that was not known before, bounded by what its strategy declared."""
-        intent = await new_intent(work.fill, self._orders, self._execution.call_timeout_ms / 1000)
+        intent = await new_intent(work.fill, self._orders, self._execution.timeout_ms / 1000)
         known = self._t.intents.get(work.fill.order_id)
         if known is not None:
             return known
         self._declared.bound(intent)
         self._t.intents.add(intent)
         return intent
+
+    async def _decide_under_lock(self, work: Work, intent: Intent) -> tuple[Decision | None, Ending | None]:
+        """Decide with the intent's lock held; it stays held when this returns, and only then."""
+        await intent.lock.acquire()
+        try:
+            return await self._decide(work, intent)
+        except BaseException:
+            intent.lock.release()
+            raise
 
     async def _decide(self, work: Work, intent: Intent) -> tuple[Decision | None, Ending | None]:
         """Return the decision, and its ending when nothing has to be sent for it."""
@@ -268,8 +273,7 @@ class Coordinator:
             return Ending(Reason.HOLD_REMAINDER, detail="the order's record could not be read")
         filled = usd_down(fill.price_micro, record.matched_micro)
         rest = usd_down(fill.price_micro, record.size_micro) - filled
-        work.fill = replace(
-            fill,
+        work.fill = fill._replace(
             filled_usd=from_micro(filled),
             remaining_usd=from_micro(rest),
             filled_usd_micro=filled,
@@ -284,10 +288,8 @@ class Coordinator:
             self._t.intents.close(intent, self._t.clock.now_ms())
         return await self._reporter.finish(work, intent, decision, ending)
 
-    async def _too_late(self, work: Work, intent: Intent | None) -> ExecutionReport:
+    async def _too_late(self, work: Work, intent: Intent) -> ExecutionReport:
         """The deadline passed before anything was done: the order rests as it was."""
-        if intent is None:
-            raise Rejected(UNKNOWN_ORDER, "the order-lifecycle manager did not answer before the deadline")
         ending = Ending(Reason.HOLD_REMAINDER, (Reason.DEADLINE_EXCEEDED,))
         return await self._reporter.finish(work, intent, None, ending)
 

@@ -1,7 +1,6 @@
 """How a decision ended, and which verdict tells it: from a carried-out chase or cancel to reason codes."""
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from polytraders_hookspecs.reports import CancelReplaceResult
 
@@ -9,8 +8,7 @@ from polytraders_pfh.core.policy import Decision
 from polytraders_pfh.core.reasons import Reason
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(NamedTuple):
     """A verdict with what stands beside it. `executed` is False when the mode held the action back."""
 
     verdict: Reason

@@ -1,6 +1,5 @@
 """Asking the exchange: every call under its own deadline, every failure an answer that proves nothing."""
 
-import asyncio
 from collections.abc import Awaitable
 
 from polytraders_hookspecs.events import BookSnapshot
@@ -19,6 +18,7 @@ from polytraders_pfh.core.outcomes import (
 )
 from polytraders_pfh.engine.books import Books
 from polytraders_pfh.engine.replies import read_cancel, read_post, read_record, refusal
+from polytraders_pfh.engine.within import within
 
 
 class Exchange:
@@ -39,8 +39,7 @@ class Exchange:
         """Return a book read just now, or None when none could be had."""
         self.public_reachable = False
         try:
-            async with asyncio.timeout(self._timeout_s):
-                snapshot = await self._public.get_book(token_id)
+            snapshot = await within(self._timeout_s, self._public.get_book(token_id))
             self.public_reachable = True
             if not isinstance(snapshot, BookSnapshot) or snapshot.token_id != token_id:
                 return None
@@ -61,8 +60,7 @@ class Exchange:
     async def sign(self, order: UnsignedOrder) -> SignedOrder | str:
         """Return the order signed, or why it could not be."""
         try:
-            async with asyncio.timeout(self._timeout_s):
-                signed = await self._signer.sign_order(order)
+            signed = await within(self._timeout_s, self._signer.sign_order(order))
         except TimeoutError:
             return f"the signer did not answer within {self._timeout_s} s"
         except Exception as e:
@@ -82,8 +80,7 @@ class Exchange:
 
     async def _reply(self, call: Awaitable[ExchangeReply]) -> ExchangeReply:
         try:
-            async with asyncio.timeout(self._timeout_s):
-                reply = await call
+            reply = await within(self._timeout_s, call)
         except TimeoutError:
             return ExchangeReply(status=None, detail=f"no answer within {self._timeout_s} s")
         except Exception as e:

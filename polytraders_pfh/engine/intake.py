@@ -4,7 +4,6 @@ The card's own wire example lacks market, token, trace and time. The envelope an
 them; what nobody can supply makes the event invalid. What body and envelope both say must agree.
 """
 
-import asyncio
 from collections.abc import Mapping
 from decimal import Decimal
 
@@ -20,6 +19,7 @@ from polytraders_pfh.core.money import MICRO, size_down
 from polytraders_pfh.core.policy import Policy
 from polytraders_pfh.engine.intents import ChainOrder, Intent
 from polytraders_pfh.engine.reporting import Fill
+from polytraders_pfh.engine.within import within
 from polytraders_pfh.errors import EventRejected
 
 FORGED = "forged"
@@ -120,8 +120,7 @@ async def new_intent(fill: Fill, orders: OrderBookkeeper, timeout_s: float) -> I
 
 async def _facts(order_id: str, orders: OrderBookkeeper, timeout_s: float) -> OrderFacts | None:
     try:
-        async with asyncio.timeout(timeout_s):
-            facts = await orders.get(order_id)
+        facts = await within(timeout_s, orders.get(order_id))
     except Exception:
         return None
     return facts if isinstance(facts, OrderFacts) else None

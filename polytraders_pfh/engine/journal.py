@@ -7,9 +7,8 @@ beyond it: after a crash its records are gone, and recovery starts from the exch
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
 class Kind(StrEnum):
@@ -30,8 +29,7 @@ class Kind(StrEnum):
     COMMAND = "command"
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One entry. `facts` holds texts, integers and booleans only, so that it has one exact form."""
 
     kind: Kind
@@ -39,7 +37,7 @@ class Record:
     trace_id: str
     root_order_id: str
     order_id: str
-    facts: Mapping[str, str | int | bool | None] = field(default_factory=dict)
+    facts: Mapping[str, str | int | bool | None]
 
 
 class Journal(Protocol):

@@ -4,11 +4,10 @@ The host's service is asked before every decision and again before every post; t
 latch at once, wherever a sequence stands. Once on, it stays on here even when the host's goes off.
 """
 
-import asyncio
-
 from polytraders_hookspecs.services import KillSwitch
 
 from polytraders_pfh.core.policy import Kill
+from polytraders_pfh.engine.within import within
 
 
 class KillLatch:
@@ -42,8 +41,7 @@ class KillLatch:
 
     async def _asked(self) -> Kill:
         try:
-            async with asyncio.timeout(self._timeout_s):
-                status = await self._service.status()
+            status = await within(self._timeout_s, self._service.status())
             state = {True: Kill.ON, False: Kill.OFF}.get(status.active, Kill.UNKNOWN)
             if state is Kill.ON:
                 self.set(status.reason)

@@ -11,6 +11,8 @@ from typing import Final
 from polytraders_hookspecs.reports import ExecutionReport
 from polytraders_hookspecs.services import Clock, ReportBus
 
+from polytraders_pfh.engine.within import within
+
 TOPIC: Final = "polytraders.reports.execution"
 _FIRST_PAUSE_S: Final = 0.05
 _LONGEST_PAUSE_S: Final = 5.0
@@ -75,8 +77,8 @@ class Outbox:
     async def _publish(self, report: ExecutionReport) -> bool:
         key = report.trace_id or report.report_id
         try:
-            async with asyncio.timeout(self._timeout_s):
-                await self._bus.publish(TOPIC, key, report.to_json(), report.report_id)
+            publishing = self._bus.publish(TOPIC, key, report.to_json(), report.report_id)
+            await within(self._timeout_s, publishing)
         except Exception:
             return False
         return True

@@ -1,9 +1,8 @@
 """Reports: what the event said, what was decided, what came of it, in the contract's own words."""
 
 import hashlib
-from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from polytraders_hookspecs.events import PartialFill
 from polytraders_hookspecs.reports import CancelReplaceResult, ExecutionReport
@@ -19,8 +18,7 @@ FIRST: Final = "first"
 FINAL: Final = "final"
 
 
-@dataclass(frozen=True, slots=True)
-class Fill:
+class Fill(NamedTuple):
     """What a report says of the order: from an accepted event, or from the chain itself (kill, command)."""
 
     order_id: str
