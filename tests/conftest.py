@@ -1,0 +1,6 @@
+"""What every test shares: Hypothesis without deadlines, since a shared machine stalls at random."""
+
+from hypothesis import settings
+
+settings.register_profile("ci", deadline=None)
+settings.load_profile("ci")
