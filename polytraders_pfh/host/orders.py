@@ -73,6 +73,13 @@ class TrackedOrder:
     _trades: dict[str, int] = field(default_factory=dict)
     _failed: dict[str, int] = field(default_factory=dict)
     _cancelled: bool = False
+    _from_memory: bool = False
+
+    def remember(self, filled_micro: int, last_event_ms: int) -> None:
+        """Take up what bots had heard before a restart; the exchange's first word replaces it."""
+        self.reported_micro = self._said_micro = filled_micro
+        self.last_event_ms = last_event_ms
+        self._from_memory = True
 
     def saw(self, news: OrderNews) -> None:
         """Take in an order event or record."""
@@ -151,7 +158,9 @@ class TrackedOrder:
         return "PARTIAL" if self.filled_micro else "LIVE"
 
     def _heard_cumulative(self, shares_micro: int, ts_ms: int | None) -> None:
-        if ts_ms is None or ts_ms == self._said_ms:
+        if self._from_memory:
+            self._said_micro, self._said_ms, self._from_memory = shares_micro, ts_ms or 0, False
+        elif ts_ms is None or ts_ms == self._said_ms:
             self._said_micro = max(self._said_micro, shares_micro)
         elif ts_ms > self._said_ms:
             self._lowered_micro += max(0, self._said_micro - shares_micro)

@@ -42,7 +42,9 @@ def random_trace_id() -> str:
 class PlaceOrder:
     """What a strategy wants. `size_shares` lies on the 0.01 grid, `price` on the market's.
 
-    `intended_size_usd` is what the DecisionReport states; None states price times size.
+    `limit_price` is the worst price that the strategy accepts for any part of it, which its
+    DecisionReport states and no chase crosses; None states the order's own price, so nothing is chased.
+    `intended_size_usd` is stated likewise; None states price times size.
     """
 
     token_id: str
@@ -57,6 +59,7 @@ class PlaceOrder:
     expiration_s: int = 0
     post_only: bool = False
     trace_id: str | None = None
+    limit_price: Decimal | None = None
     intended_size_usd: Decimal | None = None
 
 
@@ -140,7 +143,7 @@ class OrderDesk:
             trace_id=unsigned.trace_id,
             side=unsigned.side,
             intended_size_usd=wish.intended_size_usd or from_micro(usd_micro),
-            limit_price=wish.price,
+            limit_price=wish.limit_price or wish.price,
             token_id=unsigned.token_id,
             market_id=unsigned.market_id,
             strategy=wish.strategy,

@@ -22,8 +22,12 @@ from polytraders_pfh.host.tasks import Tasks
 
 _log: Final = logging.getLogger(__name__)
 _EVERY_S: Final = 30.0
+_READ_S: Final = 45.0
 _LOOK_AFTER_S: Final = (0.25, 0.5, 1.0, 4.0, 15.0, 60.0)
 _TRADES_BEFORE_MS: Final = 60_000
+_TRADES_AGAIN_MS: Final = 600_000
+"""How far back known trades are read again: settlement, which may fail, takes seconds to minutes."""
+
 _OK: Final = 200
 _NOT_FOUND: Final = 404
 
@@ -47,6 +51,7 @@ class Reconciler:
         self._metrics = metrics
         self._one_at_a_time = asyncio.Lock()
         self._looking: set[str] = set()
+        self._read_until_ms: dict[str, int] = {}
         self._tasks = Tasks(limit=1_000)
 
     async def run_once(self) -> None:
@@ -74,9 +79,12 @@ class Reconciler:
     async def try_once(self) -> None:
         """Read everything; a failure is shown, and the next time will do."""
         try:
-            await self.run_once()
+            async with asyncio.timeout(_READ_S):
+                await self.run_once()
         except PfhError as e:
             _log.warning("open orders were not read: %s", e)
+        except TimeoutError:
+            _log.warning("open orders were not read within %g s", _READ_S)
 
     def look(self, order_id: str) -> None:
         """Read one order's record soon, unless its end arrives first; again while it stays unclear."""
@@ -103,8 +111,12 @@ class Reconciler:
         since: dict[str, int] = {}
         for order in orders:
             since[order.market_id] = min(since.get(order.market_id, order.known_ms), order.known_ms)
+        self._read_until_ms = {market: ms for market, ms in self._read_until_ms.items() if market in since}
         for market_id, known_ms in since.items():
-            await self._read_market(market_id, known_ms - _TRADES_BEFORE_MS)
+            now_ms = self._clock.now_ms()
+            again_ms = self._read_until_ms.get(market_id, 0) - _TRADES_AGAIN_MS
+            await self._read_market(market_id, max(known_ms - _TRADES_BEFORE_MS, again_ms))
+            self._read_until_ms[market_id] = now_ms
 
     async def _read_market(self, market_id: str, after_ms: int) -> None:
         reply = await self._clob.get_trades(market_id, max(0, after_ms))

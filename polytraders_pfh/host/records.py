@@ -129,12 +129,13 @@ def _apply(orders: dict[str, TrackedOrder], line: dict[str, Any]) -> None:
     if "known" in line:
         members = line["known"]
         strategy = members.pop("strategy", None)
+        reported_micro, last_event_ms = members.pop("reported_micro"), members.pop("last_event_ms")
         order = TrackedOrder(**members, strategy=Strategy(**strategy) if strategy else None)
+        order.remember(reported_micro, last_event_ms)
         orders[order.order_id] = order
     elif "reported" in line:
         order_id, filled_micro, last_event_ms = line["reported"]
         if order_id in orders:
-            orders[order_id].reported_micro = filled_micro
-            orders[order_id].last_event_ms = last_event_ms
+            orders[order_id].remember(filled_micro, last_event_ms)
     elif "ended" in line:
         orders.pop(line["ended"], None)

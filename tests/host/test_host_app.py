@@ -10,11 +10,20 @@ from typing import Any
 import aiohttp
 import pytest
 from opentelemetry import trace
-from polytraders_hookspecs import HostServices, Strategy, hookimpl
+from polytraders_hookspecs import HostServices, hookimpl
 from prometheus_client import REGISTRY
 from support.eventually import eventually
 from support.host_bots import ScribeBot, plugin_with
-from support.host_stage import ENVIRON, FAST, answer_as_an_empty_exchange, config_for, host_stage
+from support.host_stage import (
+    ACCEPTED,
+    ENVIRON,
+    FAST,
+    WISH,
+    answer_as_an_empty_exchange,
+    config_for,
+    host_stage,
+    order_event,
+)
 from support.orders import BUILDER, MARKET, TOKEN, unsigned
 from support.stub_exchange import API_KEY, API_SECRET, PASSPHRASE, StubExchange, json_answer
 from support.stub_feed import StubFeed
@@ -22,33 +31,6 @@ from support.stub_feed import StubFeed
 from polytraders_pfh.errors import ConfigError
 from polytraders_pfh.host import Host, PlaceOrder
 from polytraders_pfh.host.errors import DiscoveryError, PlacementRefused, SecretMissing
-
-WISH = PlaceOrder(
-    token_id=TOKEN,
-    market_id=MARKET,
-    side="BUY",
-    price=Decimal("0.5"),
-    size_shares=Decimal(100),
-    strategy=Strategy(id="momentum", partial_fill_policy="chase"),
-    builder_code=BUILDER,
-)
-ACCEPTED = {"success": True, "orderID": "0x1", "errorMsg": "", "status": "live"}
-
-
-def order_event(order_id: str, matched: str, status: str = "LIVE", ts: int = 1) -> dict[str, Any]:
-    return {
-        "event_type": "order",
-        "id": order_id,
-        "market": MARKET,
-        "asset_id": TOKEN,
-        "side": "BUY",
-        "price": "0.5",
-        "original_size": "100",
-        "size_matched": matched,
-        "status": status,
-        "order_type": "GTC",
-        "timestamp": str(1_700_000_000_000 + ts),
-    }
 
 
 async def get(url: str, accept: str = "") -> tuple[int, str, str]:

@@ -1,4 +1,5 @@
 import pickle
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +142,20 @@ def test_a_file_is_read_and_its_relative_paths_start_where_it_lies(tmp_path: Pat
 
     assert config.host.state_dir == tmp_path / "var"
     assert config.kill_switch_file == Path("/run/stop")
+
+
+def test_fractions_reach_the_bot_exactly_and_the_host_as_seconds(tmp_path: Path) -> None:
+    path = tmp_path / "host.toml"
+    path.write_text(
+        '[host]\nstate_dir = "var"\n[exchange]\nrest_url = "http://127.0.0.1:1"\nws_url = "ws://127.0.0.1:1"\n'
+        '[exchange.timeouts]\npost_s = 1.5\n[wallet]\nkey = { env = "PK" }\n'
+        "[bots.b]\nmin_remainder_size = 2.1\n"
+    )
+
+    config = load_config(path)
+
+    assert config.bots["b"].members()["min_remainder_size"] == Decimal("2.1")
+    assert config.exchange.timeouts.post_s == 1.5
 
 
 @pytest.mark.parametrize("content", [b"[host", b"\xff\xfe", b'[host]\nstate_dir = "x"\nstate_dir = "y"\n'])

@@ -91,6 +91,21 @@ def test_a_reversal_lowers_the_filled_amount_exactly_once(sightings: list[Any], 
 
 
 @pytest.mark.parametrize(
+    ("first", "level"),
+    [(("t", 10, False), 25), (news("25"), 25), (news("40"), 40), (news("15"), 15), (news("30", 1), 30)],
+)
+def test_after_a_restart_memory_holds_until_the_exchanges_first_word(first: Any, level: int) -> None:
+    tracked = order()
+    tracked.remember(25_000_000, 7)
+    if isinstance(first, OrderNews):
+        tracked.saw(first)
+    else:
+        tracked.saw_trade(first[0], first[1] * 1_000_000, failed=first[2])
+
+    assert tracked.filled_micro // 1_000_000 == level
+
+
+@pytest.mark.parametrize(
     ("sightings", "end"),
     [
         ([news("25", 1)], None),

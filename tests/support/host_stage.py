@@ -3,12 +3,15 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from polytraders_pfh.host import FeedTimings, Host, HostConfig
+from polytraders_hookspecs import Strategy
+
+from polytraders_pfh.host import FeedTimings, Host, HostConfig, PlaceOrder
 from support.host_bots import ScribeBot, plugin_with
-from support.orders import MARKET, TEST_KEY, TOKEN
+from support.orders import BUILDER, MARKET, TEST_KEY, TOKEN
 from support.stub_exchange import API_KEY, API_SECRET, PASSPHRASE, StubExchange
 from support.stub_feed import StubFeed
 
@@ -20,6 +23,35 @@ ENVIRON = {
     "API_PASS": PASSPHRASE,
     "EVENT_KEY": "ab" * 32,
 }
+
+
+WISH = PlaceOrder(
+    token_id=TOKEN,
+    market_id=MARKET,
+    side="BUY",
+    price=Decimal("0.5"),
+    size_shares=Decimal(100),
+    strategy=Strategy(id="momentum", partial_fill_policy="chase"),
+    builder_code=BUILDER,
+)
+ACCEPTED = {"success": True, "orderID": "0x1", "errorMsg": "", "status": "live"}
+
+
+def order_event(order_id: str, matched: str, status: str = "LIVE", ts: int = 1) -> dict[str, Any]:
+    """An `order` message of the user channel for the order that WISH describes."""
+    return {
+        "event_type": "order",
+        "id": order_id,
+        "market": MARKET,
+        "asset_id": TOKEN,
+        "side": "BUY",
+        "price": "0.5",
+        "original_size": "100",
+        "size_matched": matched,
+        "status": status,
+        "order_type": "GTC",
+        "timestamp": str(1_700_000_000_000 + ts),
+    }
 
 
 def config_for(

@@ -1,0 +1,189 @@
+"""The host against the paper exchange: the real protocol on both sides, over sockets, on real time."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from polytraders_hookspecs import Strategy, read_json
+from support.eventually import eventually
+from support.host_bots import ScribeBot, plugin_with
+
+from polytraders_pfh.host import FeedTimings, Host, HostConfig, Placement, PlaceOrder
+from polytraders_pfh.paper.clock import SystemClock
+from polytraders_pfh.paper.exchange import Exchange
+from polytraders_pfh.paper.model import Market, Outcome
+from polytraders_pfh.paper.server import PaperServer, serve
+
+YES, NO = "11111111111111111111", "22222222222222222222"
+RAIN = Market("0x" + "ab" * 32, "Will it rain?", (Outcome(YES, "Yes"), Outcome(NO, "No")))
+FAST = FeedTimings(first_pause_s=0.01, longest_pause_s=0.05)
+CHASE = Strategy(id="momentum", partial_fill_policy="chase")
+
+
+@dataclass
+class Town:
+    """A paper exchange, the host under test with its bot, and a second host that trades against it."""
+
+    server: PaperServer
+    host: Host
+    rival: Host
+
+    def wish(self, side: Any, price: str, shares: int, token: str = YES, **more: Any) -> PlaceOrder:
+        return PlaceOrder(
+            token_id=token,
+            market_id=RAIN.condition_id,
+            side=side,
+            price=Decimal(price),
+            size_shares=Decimal(shares),
+            **more,
+        )
+
+    async def rests(self, side: Any, price: str, shares: int, **more: Any) -> Placement:
+        """Place with the host under test."""
+        placed = await self.host.place(self.wish(side, price, shares, **more))
+        assert placed.outcome == "accepted", placed.text
+        return placed
+
+    async def trades(self, side: Any, price: str, shares: int, token: str = YES) -> None:
+        """Place with the rival."""
+        placed = await self.rival.place(self.wish(side, price, shares, token))
+        assert placed.outcome == "accepted", placed.text
+
+
+def config_for(server: PaperServer, state_dir: Path, bots: dict[str, Any]) -> HostConfig:
+    return HostConfig.from_members(
+        {
+            "host": {"state_dir": str(state_dir), "http_port": 0},
+            "exchange": {"rest_url": server.url, "ws_url": server.ws_url},
+            "wallet": {"key": {"env": "PK"}},
+            "reports": {"bus": "memory"},
+            "bots": bots,
+        }
+    )
+
+
+@asynccontextmanager
+async def town(
+    tmp_path: Path, bot: ScribeBot | None = None, settings: dict[str, Any] | None = None
+) -> AsyncIterator[Town]:
+    """Without a bot of its own the host discovers the installed plugin."""
+    clock = SystemClock()
+    exchange = Exchange("host-tests")
+    exchange.add_market(RAIN, clock.now_ms())
+    name = "exec.scribe" if bot else "exec.partialfillhandler"
+    plugins = {name: plugin_with(bot)} if bot else None
+    async with await serve(exchange, clock=clock, tick_ms=10) as server:
+        config = config_for(server, tmp_path / "host", {name: settings or {}})
+        rival_config = config_for(server, tmp_path / "rival", {})
+        host = Host(config, environ={"PK": "21" * 32}, plugins=plugins, timings=FAST)
+        rival = Host(rival_config, environ={"PK": "22" * 32}, timings=FAST)
+        async with host, rival:
+            server.open_account(rival.wallet.maker)
+            exchange.mint(rival.wallet.maker.lower(), RAIN.condition_id, 1_000_000_000)
+            yield Town(server, host, rival)
+
+
+async def test_fills_on_the_paper_exchange_become_one_partial_each_and_one_close(tmp_path: Path) -> None:
+    bot = ScribeBot()
+    async with town(tmp_path, bot) as t:
+        placed = await t.rests("BUY", "0.40", 100)
+        await t.trades("SELL", "0.40", 30)
+        await eventually(lambda: len(bot.partials) == 1)
+        await t.trades("BUY", "0.60", 20, NO)
+        await eventually(lambda: len(bot.partials) == 2)
+        await t.trades("SELL", "0.40", 50)
+        await eventually(lambda: bot.closed)
+
+    assert bot.events(placed.order_id) == [("PARTIAL", "12"), ("PARTIAL", "20"), ("FILLED", "40")]
+
+
+async def test_a_cancel_on_the_paper_exchange_closes_with_what_had_filled(tmp_path: Path) -> None:
+    bot = ScribeBot()
+    async with town(tmp_path, bot) as t:
+        placed = await t.rests("BUY", "0.40", 100)
+        await t.trades("SELL", "0.40", 30)
+        await eventually(lambda: bot.partials)
+        assert bot.host is not None
+        await bot.host.clob_auth.cancel_orders((placed.order_id,))
+        await eventually(lambda: bot.closed)
+
+    assert bot.events(placed.order_id) == [("PARTIAL", "12"), ("CANCELLED", "12")]
+
+
+async def test_books_of_the_market_reach_the_bot(tmp_path: Path) -> None:
+    bot = ScribeBot()
+    async with town(tmp_path, bot) as t:
+        await t.rests("BUY", "0.40", 100)
+        await t.trades("SELL", "0.45", 10)
+        await eventually(lambda: any(450_000 in _ask_prices(update) for update in bot.updates))
+        book = await t.host.clob.get_book(YES)
+
+    assert (book.bids, book.asks) == (((400_000, 100_000_000),), ((450_000, 10_000_000),))
+    assert (book.tick_micro, book.min_size_micro, book.neg_risk) == (10_000, 5_000_000, False)
+
+
+def _ask_prices(update: Any) -> set[int]:
+    if hasattr(update, "asks"):
+        return {price for price, _ in update.asks}
+    return {update.price_micro} if getattr(update, "bid", None) is False else set()
+
+
+async def test_fills_while_the_user_channel_was_down_are_found_after_it_came_back(tmp_path: Path) -> None:
+    bot = ScribeBot()
+    async with town(tmp_path, bot) as t:
+        placed = await t.rests("BUY", "0.40", 100)
+        await t.server.venue.user_stream.close()
+        await t.trades("SELL", "0.40", 30)
+        await eventually(lambda: bot.partials, 40)
+
+    assert bot.events(placed.order_id) == [("PARTIAL", "12")]
+
+
+async def test_a_restarted_host_finds_its_order_and_tells_only_what_is_new(tmp_path: Path) -> None:
+    clock, exchange = SystemClock(), Exchange("host-tests")
+    exchange.add_market(RAIN, clock.now_ms())
+    first, second = ScribeBot(), ScribeBot()
+    async with await serve(exchange, clock=clock, tick_ms=10) as server:
+        config = config_for(server, tmp_path / "host", {"exec.scribe": {}})
+        async with Host(config_for(server, tmp_path / "rival", {}), environ={"PK": "22" * 32}) as rival:
+            server.open_account(rival.wallet.maker)
+            exchange.mint(rival.wallet.maker.lower(), RAIN.condition_id, 1_000_000_000)
+            plugins = {"exec.scribe": plugin_with(first)}
+            async with Host(config, environ={"PK": "21" * 32}, plugins=plugins, timings=FAST) as host:
+                t = Town(server, host, rival)
+                placed = await t.rests("BUY", "0.40", 100, strategy=CHASE)
+                await t.trades("SELL", "0.40", 30)
+                await eventually(lambda: first.partials)
+                await host.settle(5)
+            await t.trades("SELL", "0.40", 10)
+            plugins = {"exec.scribe": plugin_with(second)}
+            async with Host(config, environ={"PK": "21" * 32}, plugins=plugins, timings=FAST):
+                await eventually(lambda: second.partials)
+
+    assert first.events(placed.order_id) == [("PARTIAL", "12")]
+    assert second.events(placed.order_id) == [("PARTIAL", "16")]
+    assert (second.partials[0].trace_id, second.partials[0].strategy) == (placed.trace_id, CHASE)
+
+
+async def test_the_installed_plugin_chases_on_the_paper_exchange(tmp_path: Path) -> None:
+    async with town(tmp_path, settings={"enabled": True, "mode": "general_live"}) as t:
+        root = await t.rests("BUY", "0.40", 100, strategy=CHASE, limit_price=Decimal("0.43"))
+        await t.trades("SELL", "0.42", 200)
+        await t.trades("SELL", "0.40", 30)
+        await eventually(lambda: t.host.bus.messages, 20)
+        await eventually(lambda: _final(t.host), 20)
+        report = _final(t.host)
+        chase = await t.host.lifecycle.get(report["new_order_id"]) if "new_order_id" in report else None
+
+    assert report["verdict"] == "CHASE_ORDER_SUBMITTED", str(report)
+    assert (report["order_id"], report["chase_price"]) == (root.order_id, Decimal("0.42"))
+    assert chase is not None
+    assert (chase.root_order_id, chase.trace_id) == (root.order_id, root.trace_id)
+
+
+def _final(host: Host) -> dict[str, Any]:
+    reports = [read_json(message.payload) for message in host.bus.messages]  # type: ignore[union-attr]
+    return next((report for report in reports if report.get("final")), {})
