@@ -12,6 +12,7 @@ from sys import intern
 from polytraders_pfh.core.chase import Bounds, Child
 from polytraders_pfh.core.lifecycle import MAY_FILL, State, Step, advance
 from polytraders_pfh.core.market import Side
+from polytraders_pfh.core.outcomes import OrderRecord
 from polytraders_pfh.core.policy import Policy
 
 
@@ -95,6 +96,22 @@ class Intent:
         )
 
 
+def take_record(intent: Intent, order: ChainOrder, record: OrderRecord) -> None:
+    """Take the exchange's own record of an order: the truth for what filled, and a bound for the intent.
+
+    The root's recorded size draws the intent's bounds in and never widens them, so an event that
+    claims more than the order ever was cannot grow a chase.
+    """
+    if record.matched_micro is not None:
+        order.filled_micro = record.matched_micro
+    if record.size_micro is None:
+        return
+    order.size_micro = max(record.size_micro, order.filled_micro)
+    if order is intent.orders[0] and record.size_micro < intent.bounds.size_micro:
+        cost = min(intent.bounds.cost_pico, record.size_micro * intent.root_price_micro)
+        intent.bounds = Bounds(intent.side, record.size_micro, cost)
+
+
 class IntentTable:
     """Intents by the id of any of their orders."""
 
@@ -133,11 +150,6 @@ class IntentTable:
         """Append a chase order to a chain; from now on its id leads to the intent."""
         intent.orders.append(order)
         self._by_order[order.order_id] = intent
-
-    def retract(self, intent: Intent) -> None:
-        """Take back the last order of a chain, which was never sent."""
-        order = intent.orders.pop()
-        del self._by_order[order.order_id]
 
     def close(self, intent: Intent, now_ms: int) -> None:
         """Let an ended intent go, after the time in which late fills are still counted."""

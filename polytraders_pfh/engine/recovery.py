@@ -19,8 +19,7 @@ from polytraders_pfh.core.outcomes import RecordVerdict
 from polytraders_pfh.core.policy import Policy
 from polytraders_pfh.engine.declared import Declared
 from polytraders_pfh.engine.exchange import Exchange
-from polytraders_pfh.engine.intents import ChainOrder, Intent, IntentTable
-from polytraders_pfh.engine.sequencer import take_record
+from polytraders_pfh.engine.intents import ChainOrder, Intent, IntentTable, take_record
 
 _LOG: Final = logging.getLogger("polytraders_pfh.engine")
 _RETRY_S: Final = 1.0

@@ -15,22 +15,22 @@ from polytraders_hookspecs.events import CancelReplace
 from polytraders_hookspecs.orders import SignedOrder
 from polytraders_hookspecs.reports import CancelReplaceResult
 from polytraders_hookspecs.services import Clock
-from polytraders_hookspecs.wire import from_micro, to_micro
+from polytraders_hookspecs.wire import from_micro
 
 from polytraders_pfh.config import Execution
-from polytraders_pfh.core.chase import Bounds, below_minimum, chain_fault, chase_size, within_cap
+from polytraders_pfh.core.chase import chain_fault, within_cap
 from polytraders_pfh.core.lifecycle import State, Step
-from polytraders_pfh.core.market import BookView, Side, Trading
-from polytraders_pfh.core.money import MICRO
+from polytraders_pfh.core.market import BookView
 from polytraders_pfh.core.outcomes import CancelVerdict, OrderRecord, PostVerdict, RecordVerdict
 from polytraders_pfh.core.policy import Kill
 from polytraders_pfh.core.reasons import Reason
 from polytraders_pfh.engine.books import Books
 from polytraders_pfh.engine.exchange import Exchange
-from polytraders_pfh.engine.intents import ChainOrder, Intent, IntentTable
+from polytraders_pfh.engine.intents import ChainOrder, Intent, IntentTable, take_record
 from polytraders_pfh.engine.journal import Journal, Kind, Record
 from polytraders_pfh.engine.kill import KillLatch
 from polytraders_pfh.engine.orders import signed_fault, unsigned_chase
+from polytraders_pfh.engine.plan import Plan, plan_on
 from polytraders_pfh.telemetry import names
 from polytraders_pfh.telemetry.metrics import Metrics
 from polytraders_pfh.telemetry.traces import Traces
@@ -55,16 +55,6 @@ class Tools:
     settings: Execution
     max_book_age_ms: int
     obstacle: Callable[[], str]
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """What is to be posted, decided after the old order was proven dead."""
-
-    price_micro: int
-    size_micro: int
-    cap_micro: int
-    neg_risk: bool
 
 
 class Sequencer:
@@ -136,14 +126,14 @@ class Sequencer:
         if cancelled.outcome != "cancelled":
             return cancelled
         plan = await self._plan(intent, instruction, span)
-        if not isinstance(plan, _Plan):
+        if not isinstance(plan, Plan):
             return self._held_back(intent, plan)
         signed = await self._signed(intent, plan, span)
         if not isinstance(signed, SignedOrder):
             return self._held_back(intent, signed)
         return await self._post_first(intent, plan, signed, span)
 
-    async def _plan(self, intent: Intent, instruction: CancelReplace, span: Span | None) -> _Plan | str:
+    async def _plan(self, intent: Intent, instruction: CancelReplace, span: Span | None) -> Plan | str:
         """Read what really filled and where the market is now; return what to post, or why nothing."""
         t = self._t
         order = intent.working
@@ -163,7 +153,7 @@ class Sequencer:
         if book is None:
             book = t.books.view(intent.token_id)
         neg_risk = t.books.neg_risk(intent.token_id) if intent.neg_risk is None else intent.neg_risk
-        return _plan_on(intent, instruction, book, neg_risk, t.clock.now_ms(), t.max_book_age_ms)
+        return plan_on(intent, instruction, book, neg_risk, t.clock.now_ms(), t.max_book_age_ms)
 
     async def _fetch_book(self, intent: Intent, span: Span | None) -> BookView | None:
         with self._t.traces.step(names.SPAN_BOOK_FETCH, intent.trace_id, span):
@@ -181,7 +171,7 @@ class Sequencer:
                 return True
         return False
 
-    async def _signed(self, intent: Intent, plan: _Plan, span: Span | None) -> SignedOrder | str:
+    async def _signed(self, intent: Intent, plan: Plan, span: Span | None) -> SignedOrder | str:
         t = self._t
         asked = unsigned_chase(intent, plan.price_micro, plan.size_micro, plan.neg_risk)
         with t.traces.step(names.SPAN_SIGN, intent.trace_id, span):
@@ -192,7 +182,7 @@ class Sequencer:
         return fault if fault is not None else signed
 
     async def _post_first(
-        self, intent: Intent, plan: _Plan, signed: SignedOrder, span: Span | None
+        self, intent: Intent, plan: Plan, signed: SignedOrder, span: Span | None
     ) -> CancelReplaceResult:
         """Record the order that is about to be sent, check everything once more, and send it."""
         t = self._t
@@ -220,7 +210,7 @@ class Sequencer:
             intent.chasing_since_ms = t.clock.now_ms()
         return await self._send(intent, plan, signed, span)
 
-    def _last_checks(self, intent: Intent, plan: _Plan, kill: Kill) -> str:
+    def _last_checks(self, intent: Intent, plan: Plan, kill: Kill) -> str:
         """Return why the order must not be sent, or empty. Nothing is awaited between here and the send."""
         t = self._t
         if t.kill.latched or kill is not Kill.OFF:
@@ -240,7 +230,7 @@ class Sequencer:
         return ""
 
     async def _send(
-        self, intent: Intent, plan: _Plan, signed: SignedOrder, span: Span | None
+        self, intent: Intent, plan: Plan, signed: SignedOrder, span: Span | None
     ) -> CancelReplaceResult:
         """Send these bytes; in doubt ask for their hash, and send the same bytes once more at most."""
         t = self._t
@@ -279,7 +269,7 @@ class Sequencer:
                 return verdict
         return verdict
 
-    async def _accepted(self, intent: Intent, plan: _Plan, span: Span | None) -> CancelReplaceResult:
+    async def _accepted(self, intent: Intent, plan: Plan, span: Span | None) -> CancelReplaceResult:
         """The order is on the exchange. A kill switch that came while it was in flight cancels it now."""
         if not self._t.kill.latched or intent.state is State.CLOSED:
             return _result("posted", intent, plan, "")
@@ -324,57 +314,7 @@ class Sequencer:
                 raise
 
 
-def take_record(intent: Intent, order: ChainOrder, record: OrderRecord) -> None:
-    """Take the exchange's own record of an order: the truth for what filled, and a bound for the intent.
-
-    The root's recorded size draws the intent's bounds in and never widens them, so an event that
-    claims more than the order ever was cannot grow a chase.
-    """
-    if record.matched_micro is not None:
-        order.filled_micro = record.matched_micro
-    if record.size_micro is None:
-        return
-    order.size_micro = max(record.size_micro, order.filled_micro)
-    if order is intent.orders[0] and record.size_micro < intent.bounds.size_micro:
-        cost = min(intent.bounds.cost_pico, record.size_micro * intent.root_price_micro)
-        intent.bounds = Bounds(intent.side, record.size_micro, cost)
-
-
-def _plan_on(
-    intent: Intent,
-    instruction: CancelReplace,
-    book: BookView | None,
-    neg_risk: bool | None,
-    now_ms: int,
-    max_book_age_ms: int,
-) -> _Plan | str:
-    """Return price and size on this book, inside the instruction's bounds, or why nothing is posted."""
-    if book is None or book.fault is not None or now_ms - book.as_of_ms > max_book_age_ms:
-        return Reason.BOOK_UNTRUSTED.value if book is not None else Reason.BOOK_UNAVAILABLE.value
-    if neg_risk is None:
-        return "whether the market is a neg-risk one is not known"
-    if book.trading is not Trading.OPEN:
-        return f"the market is {book.trading.value}"
-    cap = _on_grid(intent.side, to_micro(instruction.cap_price), book.tick_micro)
-    contra = book.best_ask if intent.side is Side.BUY else book.best_bid
-    price = contra if contra is not None and within_cap(intent.side, contra, cap) else cap
-    size, usd = intent.rest_without_working()
-    size = min(size, intent.working.size_micro - intent.working.filled_micro)
-    most = chase_size(price, size, min(usd, to_micro(instruction.max_cost_usd)))
-    most = min(most, to_micro(instruction.max_size_shares))
-    if below_minimum(intent.side, price, most, book) is not None:
-        return BELOW_MIN
-    return _Plan(price, most, cap, neg_risk)
-
-
-def _on_grid(side: Side, cap_micro: int, tick_micro: int) -> int:
-    """Return the cap on the grid as it is now, rounded to the safe side."""
-    if side is Side.BUY:
-        return min(cap_micro - cap_micro % tick_micro, MICRO - tick_micro)
-    return max(cap_micro + -cap_micro % tick_micro, tick_micro)
-
-
-def _result(outcome: Outcome, intent: Intent, plan: _Plan, detail: str) -> CancelReplaceResult:
+def _result(outcome: Outcome, intent: Intent, plan: Plan, detail: str) -> CancelReplaceResult:
     return CancelReplaceResult(
         outcome=outcome,
         new_order_id=intent.working.order_id,
