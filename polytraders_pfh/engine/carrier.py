@@ -143,7 +143,8 @@ class Carrier:
     ) -> CancelReplaceResult:
         """Take what another bot's optimiser did into the chain, held to the instruction's bounds."""
         if result.outcome in {"unconfirmed", "cancel_unconfirmed"}:
-            return self._in_doubt(intent, "another bot's chase is not confirmed")
+            doubt = self._in_doubt(intent, "another bot's chase is not confirmed")
+            return doubt.model_copy(update={"outcome": result.outcome})
         if result.outcome != "posted":
             if result.outcome != "closed":
                 intent.step(Step.CANCEL_STARTED)

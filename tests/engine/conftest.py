@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from support.fake_host import ROOT, FakeHost, Resting, book
 
 MakeHost = Callable[..., Any]

@@ -2,9 +2,8 @@
 
 from decimal import Decimal
 
-from support.fake_host import MARKET, NOW_MS, ROOT, TOKEN, FakeHost, Resting, book, partial
-
 from polytraders_hookspecs import KillSwitchSignal
+from support.fake_host import NOW_MS, ROOT, FakeHost, book, partial
 
 
 async def test_hold_policy_remainder_left_resting_when_book_is_deep(host: FakeHost) -> None:

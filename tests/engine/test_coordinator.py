@@ -4,7 +4,7 @@ import asyncio
 from decimal import Decimal
 
 import pytest
-
+from polytraders_hookspecs import OrderFacts
 from support.fake_host import (
     MARKET,
     NOW_MS,
@@ -17,8 +17,6 @@ from support.fake_host import (
     book,
     partial,
 )
-
-from polytraders_hookspecs import OrderFacts
 
 
 async def test_duplicate_is_answered_with_the_first_report(host: FakeHost) -> None:
@@ -315,7 +313,9 @@ async def test_quarantine_cancels_and_never_posts(make_host: object) -> None:
     host = await make_host(mode="quarantine")  # type: ignore[operator]
 
     held = await host.bot.on_partial_fill(partial(policy="chase"))
-    cancelled = await host.bot.on_partial_fill(partial(policy="chase", at_ms=NOW_MS + 1, filled="447", remaining="3"))
+    cancelled = await host.bot.on_partial_fill(
+        partial(policy="chase", at_ms=NOW_MS + 1, filled="447", remaining="3")
+    )
 
     assert (held.verdict, held.executed) == ("CHASE_ORDER_SUBMITTED", False)
     assert (cancelled.verdict, cancelled.executed) == ("PARTIAL_FILL_DUST_AUTO_CANCEL", True)

@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-
+from polytraders_hookspecs import ExchangeReply, KillSwitchSignal, KillSwitchStatus, SignedOrder
 from support.fake_host import (
     NOW_MS,
     ROOT,
@@ -16,7 +16,6 @@ from support.fake_host import (
     reply,
 )
 
-from polytraders_hookspecs import ExchangeReply, KillSwitchSignal, KillSwitchStatus, SignedOrder
 from polytraders_pfh.engine.journal import Kind
 
 
@@ -42,7 +41,9 @@ async def test_fill_racing_the_cancel_shrinks_the_chase(host: FakeHost) -> None:
     assert report.chase_size_shares == Decimal("298.41")
 
 
-async def test_fill_that_completes_the_order_during_the_cancel_leaves_nothing_to_chase(host: FakeHost) -> None:
+async def test_fill_that_completes_the_order_during_the_cancel_leaves_nothing_to_chase(
+    host: FakeHost,
+) -> None:
     def fills_all(exchange: FakeExchange, ids: tuple[str, ...]) -> None:
         exchange.orders[ROOT].matched = exchange.orders[ROOT].size
         exchange.orders[ROOT].status = "MATCHED"
@@ -200,7 +201,9 @@ async def test_every_status_of_acceptance_is_one(host: FakeHost, status: str) ->
 
 
 async def test_success_without_an_order_id_is_not_acceptance(host: FakeHost) -> None:
-    host.exchange.on_post = lambda exchange, order: reply(200, {"success": True, "errorMsg": "", "orderID": ""})
+    host.exchange.on_post = lambda exchange, order: reply(
+        200, {"success": True, "errorMsg": "", "orderID": ""}
+    )
 
     report = await host.bot.on_partial_fill(partial(policy="chase"))
 
@@ -265,7 +268,9 @@ async def test_kill_switch_service_that_fails_before_the_post_stops_it(host: Fak
     assert host.exchange.posted() == []
 
 
-async def test_kill_switch_that_lands_while_the_post_is_in_flight_cancels_the_new_order(host: FakeHost) -> None:
+async def test_kill_switch_that_lands_while_the_post_is_in_flight_cancels_the_new_order(
+    host: FakeHost,
+) -> None:
     def kill_then_accept(exchange: FakeExchange, order: SignedOrder) -> ExchangeReply:
         host.bot.on_killswitch(KillSwitchSignal(active=True, ts_ms=NOW_MS)).close()
         return exchange.really_post(order)
@@ -299,7 +304,9 @@ async def test_kill_switch_read_as_active_cancels_without_a_signal(host: FakeHos
     assert host.exchange.live() == []
 
 
-async def test_market_that_ran_away_during_the_cancel_is_chased_at_the_cap_and_no_further(host: FakeHost) -> None:
+async def test_market_that_ran_away_during_the_cancel_is_chased_at_the_cap_and_no_further(
+    host: FakeHost,
+) -> None:
     def runs_away(exchange: FakeExchange, ids: tuple[str, ...]) -> None:
         exchange.book = book(asks=(("0.75", "1000"),))
 

@@ -12,8 +12,6 @@ from typing import Any
 
 import pluggy
 from opentelemetry.trace import NoOpTracerProvider, TracerProvider
-from prometheus_client import CollectorRegistry
-
 from polytraders_hookspecs import (
     BookSnapshot,
     ExchangeReply,
@@ -26,6 +24,8 @@ from polytraders_hookspecs import (
     sign_event,
 )
 from polytraders_hookspecs.wire import from_micro, print_json
+from prometheus_client import CollectorRegistry
+
 from polytraders_pfh import plugin
 from polytraders_pfh.engine.orders import exchange_contract, order_hash
 
@@ -118,7 +118,9 @@ class FakeExchange:
         self.calls.append(("trades", market_id))
         return reply(200, [])
 
-    async def _answer(self, hook: Hook | None, argument: Any, really: Callable[[Any], ExchangeReply]) -> ExchangeReply:
+    async def _answer(
+        self, hook: Hook | None, argument: Any, really: Callable[[Any], ExchangeReply]
+    ) -> ExchangeReply:
         if hook is not None:
             answer = hook(self, argument)
             if isinstance(answer, Awaitable):
