@@ -119,9 +119,9 @@ class OrderDesk:
         self._lifecycle.signed(unsigned, signed.order_id, wish.strategy)
         await self._require_switch_off()
         reply = await self._watched_clob.post_order(signed)
-        return Placement(
-            signed.order_id, trace_id, post_outcome(reply), post_status(reply), reply_text(reply), reply
-        )
+        outcome = post_outcome(reply)
+        text = "" if outcome == "accepted" else reply_text(reply)
+        return Placement(signed.order_id, trace_id, outcome, post_status(reply), text, reply)
 
     async def _require_switch_off(self) -> None:
         try:

@@ -519,3 +519,31 @@ async def test_a_process_with_a_wrong_config_ends_with_two_and_says_why(tmp_path
 
     assert process.returncode == 2
     assert b"hots was a section; no such setting exists" in errors
+
+
+async def test_a_signal_during_the_start_ends_the_start_cleanly(tmp_path: Path) -> None:
+    never = asyncio.Event()
+
+    async def silence(_: Any) -> Any:
+        await never.wait()
+
+    async with StubExchange() as exchange, StubFeed() as feed:
+        exchange.answer("GET /data/orders", silence)
+        process = await run_process(tmp_path, exchange, feed)
+        await eventually(lambda: exchange.seen, 30)
+        process.send_signal(signal.SIGTERM)
+        _, errors = await process.communicate()
+        never.set()
+
+    assert process.returncode == 0, errors.decode()
+    assert b"Traceback" not in errors
+
+
+async def test_a_process_that_cannot_start_ends_with_one_and_says_why(tmp_path: Path) -> None:
+    async with StubExchange() as exchange, StubFeed() as feed:
+        process = await run_process(tmp_path, exchange, feed, '[bots."exec.nowhere"]\nenabled = true\n')
+        _, errors = await process.communicate()
+
+    assert process.returncode == 1
+    assert b"bot 'exec.nowhere' was not found" in errors
+    assert b"Traceback" not in errors
