@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from json.encoder import encode_basestring_ascii
 from typing import Annotated, Any, ClassVar, Final, Self, cast
 
@@ -140,8 +141,9 @@ def to_micro(amount: Decimal) -> int:
 
 def from_micro(micro: int) -> Decimal:
     """Return a count of millionths as the shortest exact Decimal (250000000 is 250, never 2.5E+2)."""
-    whole, rest = divmod(micro, MICRO)
-    return Decimal(whole) if not rest else Decimal(f"{whole}.{rest:06d}".rstrip("0"))
+    whole, rest = divmod(abs(micro), MICRO)
+    size = Decimal(whole) if not rest else Decimal(f"{whole}.{rest:06d}".rstrip("0"))
+    return size if micro >= 0 else -size
 
 
 def shown(value: object) -> str:
@@ -225,12 +227,12 @@ def read_json(body: bytes) -> Any:
 
 
 def _print_decimal(value: Decimal) -> str:
-    if _unwieldy(value, _MAX_PRINTED_DIGITS):
-        raise WireError(f"a value was {shown(value)}; it has no exact JSON form of moderate length")
-    text = format(value, "f")
-    if "." in text:
-        text = text.rstrip("0").rstrip(".")
-    return text
+    text = str(value)
+    if "E" in text or len(text) > _MAX_PRINTED_DIGITS or not text[-1].isdigit():
+        if _unwieldy(value, _MAX_PRINTED_DIGITS):
+            raise WireError(f"a value was {shown(value)}; it has no exact JSON form of moderate length")
+        text = format(value, "f")
+    return text.rstrip("0").rstrip(".") if text[-1] == "0" and "." in text else text
 
 
 def _print_sequence(values: tuple[Any, ...]) -> str:
@@ -275,17 +277,49 @@ def print_json(value: Any) -> str:
     raise WireError(f"a value was {shown(value)} ({type(value).__name__}); it has no exact JSON form")
 
 
+def print_members(members: dict[str, Any]) -> str:
+    """Return an object with these members as JSON text, in their order.
+
+    Raises:
+        WireError: A value has no exact JSON form.
+    """
+    printers = _PRINTERS
+    texts = [printers.get(type(value), print_json)(value) for value in members.values()]
+    return _template(tuple(members)) % tuple(texts)
+
+
+@lru_cache(maxsize=1024)
+def _template(names: tuple[str, ...]) -> str:
+    """Return the text of an object with these names, with a %s for each value."""
+    keys = [encode_basestring_ascii(name).replace("%", "%%") for name in names]
+    return "{" + ",".join([f"{key}:%s" for key in keys]) + "}"
+
+
 class WireModel(BaseModel):
     """A frozen message with exact numbers. Fields that are None are absent from its JSON."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True, hide_input_in_errors=True)
 
-    _prefixes: ClassVar[dict[str, str]] = {}
+    _blank: ClassVar[dict[str, Any]] = {}
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         super().__pydantic_init_subclass__(**kwargs)
-        cls._prefixes = {name: f"{encode_basestring_ascii(name)}:" for name in cls.model_fields}
+        cls._blank = {name: field.default for name, field in cls.model_fields.items()}
+
+    @classmethod
+    def from_checked(cls, members: dict[str, Any]) -> Self:
+        """Return the message with these members without validating them again.
+
+        Only for members that were computed from validated values: nothing is checked, nothing is
+        converted, and every required field must be there. Twice as fast as validating.
+        """
+        model = cls.__new__(cls)
+        object.__setattr__(model, "__dict__", cls._blank | members)
+        object.__setattr__(model, "__pydantic_fields_set__", set(members))
+        object.__setattr__(model, "__pydantic_extra__", None)
+        object.__setattr__(model, "__pydantic_private__", None)
+        return model
 
     @classmethod
     def from_json(cls, body: bytes) -> Self:
@@ -312,13 +346,7 @@ class WireModel(BaseModel):
 
     def print(self) -> str:
         """Return the message as JSON text, in field order, without absent fields."""
-        prefixes, printers = self._prefixes, _PRINTERS
-        parts = []
-        for name, value in self.__dict__.items():
-            if value is not None:
-                printer = printers.get(type(value), print_json)
-                parts.append(prefixes[name] + printer(value))
-        return "{" + ",".join(parts) + "}"
+        return print_members({name: value for name, value in self.__dict__.items() if value is not None})
 
     def to_json(self) -> bytes:
         """Return the message as JSON bytes."""
