@@ -75,7 +75,7 @@ def execution_report(
     expected_fill_ms: int | None = None,
     traceparent: str | None = None,
 ) -> ExecutionReport:
-    """Return the report of one accepted event."""
+    """Return the report of one accepted event; what it says was validated where it came in."""
     text = TEXTS[verdict]
     facts: dict[str, Any] = {
         "report_id": report_id(fill.order_id, fill.event_ts_ms, step),
@@ -115,7 +115,7 @@ def execution_report(
         _add_decision(facts, decision)
     if result is not None:
         _add_result(facts, result)
-    return ExecutionReport(**facts)
+    return ExecutionReport.from_checked(facts)
 
 
 def ticks_to_fill(decision: Decision) -> Decimal | None:

@@ -28,11 +28,10 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import NoOpTracerProvider
+from polytraders_hookspecs import SignedEvent, gather_hook, hookimpl, new_plugin_manager
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from pydantic import BaseModel, ConfigDict, Field
-from support.fake_host import KEY, MARKET, NOW_MS, TOKEN, FakeHost, book, partial
-
-from polytraders_hookspecs import SignedEvent, gather_hook, hookimpl, new_plugin_manager
+from support.fake_host import KEY, NOW_MS, FakeHost, book, partial
 
 Handle = Callable[[SignedEvent], Awaitable[None]]
 Hex64 = Annotated[str, Field(pattern=r"^0x[0-9a-f]{64}$")]
@@ -187,7 +186,9 @@ class Count:
 
 
 async def make_ours(provider: Any, **config: Any) -> FakeHost:
-    host = FakeHost(config={"mode": "general_live", **config}, state_dir=Path("/tmp"), tracer_provider=provider)
+    host = FakeHost(
+        config={"mode": "general_live", **config}, state_dir=Path("/tmp"), tracer_provider=provider
+    )
     host.reports = Count()  # type: ignore[assignment]
     await host.start()
     host.bot.on_book_update(book(asks=tuple((f"0.{63 + i}", "1000") for i in range(5))))
@@ -196,7 +197,11 @@ async def make_ours(provider: Any, **config: Any) -> FakeHost:
 
 def events(count: int, orders: int, start: int) -> list[SignedEvent]:
     return [
-        partial(order_id=f"0x{n % orders:064x}", at_ms=NOW_MS + (start + n) % 900, trace_id=f"trc_{n % orders:016x}")
+        partial(
+            order_id=f"0x{n % orders:064x}",
+            at_ms=NOW_MS + (start + n) % 900,
+            trace_id=f"trc_{n % orders:016x}",
+        )
         for n in range(start, start + count)
     ]
 
@@ -244,7 +249,9 @@ async def compare(rounds: int, count: int) -> None:
             for _ in range(rounds):
                 batch = events(size, 64, offset)
                 offset += size
-                pairs.append((await timed(floor.handle, batch, idle_s), await timed(ours_handle, batch, idle_s)))
+                pairs.append(
+                    (await timed(floor.handle, batch, idle_s), await timed(ours_handle, batch, idle_s))
+                )
                 ours.bot._engine.coordinator._seen._answers.clear()
             floor_us, ours_us = (statistics.median(p[i] for p in pairs) for i in (0, 1))
             ratio = statistics.median(o / f for f, o in pairs)
@@ -260,7 +267,9 @@ async def flatness(sizes: tuple[int, ...]) -> None:
     base = None
     for size in sizes:
         gc.collect()
-        host = await make_ours(NoOpTracerProvider(), execution={"max_intents": max(sizes) + 1, "seen_events": 1_000})
+        host = await make_ours(
+            NoOpTracerProvider(), execution={"max_intents": max(sizes) + 1, "seen_events": 1_000}
+        )
         tracemalloc.start()
         before = tracemalloc.get_traced_memory()[0]
         for n in range(size):
@@ -272,7 +281,11 @@ async def flatness(sizes: tuple[int, ...]) -> None:
         per_intent = (tracemalloc.get_traced_memory()[0] - before) / size
         tracemalloc.stop()
         batch = [
-            partial(order_id=f"0x{n * 7919 % size:064x}", at_ms=NOW_MS + 1 + n // size, trace_id=f"trc_{n * 7919 % size:016x}")
+            partial(
+                order_id=f"0x{n * 7919 % size:064x}",
+                at_ms=NOW_MS + 1 + n // size,
+                trace_id=f"trc_{n * 7919 % size:016x}",
+            )
             for n in range(3_000)
         ]
         gc.collect()
@@ -284,7 +297,9 @@ async def flatness(sizes: tuple[int, ...]) -> None:
         micro = await timed(handle, batch, 0.0)
         gc.unfreeze()
         base = base or micro
-        print(f"{size:>8} intents: {micro:>7.1f} µs/event, {micro / base:>5.2f}x of the first; {per_intent:>7.0f} B/intent")
+        print(
+            f"{size:>8} intents: {micro:>7.1f} µs/event, {micro / base:>5.2f}x of the first; {per_intent:>7.0f} B/intent"
+        )
         await host.stop()
 
 

@@ -1,0 +1,42 @@
+"""A body that nests without end crashes nothing, even where the process's recursion limit was raised."""
+
+import subprocess
+import sys
+from textwrap import dedent
+
+import pytest
+from polytraders_hookspecs import WireError, read_json
+
+
+@pytest.mark.parametrize("body", [b"[" * 60_000, b'{"a":' * 12_000, b"[" * 33 + b"]" * 33])
+def test_deep_body_is_refused(body: bytes) -> None:
+    with pytest.raises(WireError, match="the body was nested too deeply; send a flat object"):
+        read_json(body)
+
+
+def test_wide_body_of_moderate_depth_is_read() -> None:
+    assert read_json(b"[" + b",".join([b"[1]"] * 500) + b"]") == [[1]] * 500
+
+
+def test_brackets_in_texts_are_no_depth() -> None:
+    body = b'["' + b"[" * 100 + b'","\\"[[' + b"{" * 100 + b'"]'
+
+    assert read_json(body) == ["[" * 100, '"[[' + "{" * 100]
+
+
+def test_raised_recursion_limit_does_not_let_a_deep_body_crash_the_process() -> None:
+    program = dedent(
+        """
+        import sys
+        from polytraders_hookspecs import WireError, read_json
+        sys.setrecursionlimit(10**6)
+        try:
+            read_json(b"[" * 60_000)
+        except WireError:
+            print("refused")
+        """
+    )
+
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout) == (0, "refused\n")
