@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from polytraders_pfh.paper.amounts import ceil_div
 from polytraders_pfh.paper.floor import Floor
 from polytraders_pfh.paper.ledger import Asset
@@ -20,6 +22,9 @@ from polytraders_pfh.paper.model import (
 )
 from polytraders_pfh.paper.orderbook import MarketBook, Order, Resting, mirrored
 from polytraders_pfh.paper.settlement import Leg, Settlement, Settling
+
+_ROUNDING_USD: Final = 1
+"""A maker's fill may have cost a micro-pUSD less than the same size costs when it is open again."""
 
 
 class Execution:
@@ -206,7 +211,7 @@ class Execution:
         )
         self._floor.tape.printed(book, event)
 
-    def _undo(self, leg: Leg, is_taker: bool, now_ms: int) -> None:
+    def _undo(self, leg: Leg, now_ms: int) -> None:
         """A failed trade's part of one order: its size is open again if the order still rests."""
         order = leg.order
         if order is None:
@@ -216,18 +221,23 @@ class Execution:
         if order.status is not OrderStatus.LIVE:
             self._floor.tape.order(OrderEventKind.UPDATE, order, now_ms)
             return
-        need = leg.give_micro
-        if is_taker and order.side is Side.BUY:
-            # It paid a better price than its limit, at which the size would rest again.
-            need = ceil_div(order.price_micro * leg.size_micro, MICRO)
-        if need > self._floor.funds_of(order).free:
+        need, free = self._needs_again(order, leg.size_micro), self._floor.funds_of(order).free
+        if need > free + _ROUNDING_USD:
             self._floor.withdraw(order, OrderStatus.CANCELED_NOT_ENOUGH_BALANCE, now_ms)
             return
         self._floor.unrest(order)
         order.open_micro += leg.size_micro
-        self._floor.hold(order, need)
+        self._floor.hold(order, min(need, free))
         self._floor.rest(order)
         self._floor.tape.order(OrderEventKind.UPDATE, order, now_ms)
+
+    @staticmethod
+    def _needs_again(order: Order, size_micro: int) -> int:
+        """What the order must hold to have `size_micro` more open. A taker may have paid a better price
+        than its limit, at which the size would rest."""
+        if order.side is Side.SELL:
+            return size_micro
+        return ceil_div(order.price_micro * (order.open_micro + size_micro), MICRO) - order.pot_micro
 
 
 def _count(order: Order, trade_id: str, size_micro: int, usd_micro: int) -> None:

@@ -11,6 +11,7 @@ from bisect import bisect_left, insort
 from collections import OrderedDict, deque
 from collections.abc import Iterator
 
+from polytraders_pfh.paper.amounts import ceil_div
 from polytraders_pfh.paper.model import (
     MICRO,
     BookView,
@@ -107,8 +108,10 @@ class Order(Resting):
         return None if self.side is Side.BUY else self.request.token_id
 
     def pays(self, size_micro: int) -> int:
-        """The same, out of the pot: rounded up, so that the last fill empties it and no fill overdraws it."""
-        return self.pot_micro - self.pot_micro * (self.open_micro - size_micro) // self.open_micro
+        """The same, out of the pot, which keeps what the rest costs: odd fills round up or down by less
+        than a micro-pUSD, never add up, and the last one empties the pot."""
+        rest = ceil_div(self.price_micro * (self.open_micro - size_micro), MICRO)
+        return self.pot_micro - min(self.pot_micro, rest)
 
     def record(self) -> OrderRecord:
         """The state at this moment as a frozen value."""

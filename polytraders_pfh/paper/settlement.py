@@ -69,7 +69,7 @@ class _Shelf:
 class Settlement:
     """All trades, and what becomes of them with time.
 
-    `undo(leg, is_taker, now_ms)` is called for each leg of a failed trade, once its lock is lifted.
+    `undo(leg, now_ms)` is called for each leg of a failed trade, once its lock is lifted.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Settlement:
         agenda: Agenda,
         ids: Ids,
         config: ExchangeConfig,
-        undo: Callable[[Leg, bool, int], None],
+        undo: Callable[[Leg, int], None],
     ) -> None:
         """Shares the exchange's ledger, tape, agenda and ids."""
         self._ledger, self._tape, self._agenda, self._ids = ledger, tape, agenda, ids
@@ -159,7 +159,7 @@ class Settlement:
         del self._shelf.pending[settling.trade.id]
         self._turn(settling, TradeStatus.FAILED, now_ms)
         for leg in settling.legs:
-            self._undo(leg, leg is settling.taker, now_ms)
+            self._undo(leg, now_ms)
 
     def _turn(self, settling: Settling, to: TradeStatus, now_ms: int, tx_hash: str | None = None) -> None:
         old = settling.trade

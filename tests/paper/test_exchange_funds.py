@@ -152,6 +152,19 @@ def test_odd_fills_from_the_crowd_never_cost_a_maker_more_than_its_hold() -> Non
     assert world.balanced()
 
 
+def test_rounding_of_odd_fills_does_not_add_up_against_the_next_taker() -> None:
+    world = World()
+    world.fund("ann", "bob", usd="100")
+    world.rest("ann", BUY, "0.60", "50", token=NO)
+    for _ in range(200):
+        world.exchange.crowd_take(NO, SELL, 1, micro("0.60"), 5)
+    result = world.post("bob", BUY, "0.40", "40")
+    assert result.taking_micro == micro(40)
+    assert abs(result.making_micro - micro(16)) <= 1
+    world.exchange.advance(LATE)
+    assert world.balanced()
+
+
 def test_an_order_of_either_token_holds_its_own_asset() -> None:
     world = World()
     world.fund("ann", usd="10", pairs="10")

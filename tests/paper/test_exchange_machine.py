@@ -185,7 +185,10 @@ class ExchangeMachine(RuleBasedStateMachine):
         exact = sum(trade.price_micro * trade.size_micro for trade in fresh)
         value = result.making_micro if side is BUY else result.taking_micro
         parts = sum(len(trade.maker_fills) for trade in fresh)
-        assert TradeStatus.FAILED in self._statuses(fresh) or abs(value * MICRO - exact) <= 2 * parts * MICRO
+        assert (
+            TradeStatus.FAILED in self._statuses(fresh)
+            or abs(value * MICRO - exact) <= (2 * parts + 2) * MICRO
+        )
         record = self.exchange.order(request.order_id)
         assert record is not None
         if kind is GTC:
