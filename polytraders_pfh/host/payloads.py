@@ -14,6 +14,7 @@ from typing import Any, Final, Literal, cast
 
 from polytraders_hookspecs import BookSnapshot, Level
 from polytraders_hookspecs.events import Side, TradingStatus
+from polytraders_hookspecs.nesting import nests_too_deep
 from polytraders_hookspecs.wire import shown
 
 from polytraders_pfh.host.errors import PayloadError
@@ -73,9 +74,11 @@ def decode(body: bytes | str) -> Any:
     Raises:
         PayloadError: Not JSON.
     """
+    if nests_too_deep(body):
+        raise PayloadError(f"an answer of {len(body)} bytes nested too deeply; treat it as no answer")
     try:
         return json.loads(body, parse_float=Decimal)
-    except (ValueError, RecursionError) as e:
+    except ValueError as e:
         raise PayloadError(
             f"an answer of {len(body)} bytes was not JSON ({e}); treat it as no answer"
         ) from None

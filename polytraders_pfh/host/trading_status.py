@@ -63,6 +63,8 @@ def _retry_after_s(reply: ExchangeReply) -> float | None:
 
 
 def _member(body: bytes, name: str) -> Any:
+    if nests_too_deep(body):
+        return None
     try:
         members = json.loads(body)
     except ValueError:

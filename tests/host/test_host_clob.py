@@ -164,6 +164,15 @@ async def test_silence_ends_at_the_deadline_as_no_answer() -> None:
     assert (reply.status, reply.detail) == (None, "POST /order: no answer within 0.05 s")
 
 
+async def test_a_redirect_is_carried_back_and_not_followed() -> None:
+    async with StubExchange() as stub, adapter(stub) as clob:
+        stub.answer_json("GET /data/order/0xaa", {}, status=307, headers={"Location": "/elsewhere"})
+        reply = await clob.get_order("0xaa")
+
+    assert reply.status == 307
+    assert len(stub.seen) == 1
+
+
 async def test_a_body_that_stops_half_way_is_no_answer() -> None:
     async def half(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Length": "100"})

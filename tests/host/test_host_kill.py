@@ -7,6 +7,7 @@ from polytraders_hookspecs import ExecutionReport, KillSwitchSignal, hookimpl, n
 from support.clocks import HandClock
 from support.eventually import eventually
 
+from polytraders_pfh.host import kill
 from polytraders_pfh.host.errors import KillSwitchUnknown
 from polytraders_pfh.host.kill import FileKillSwitch, reports_in
 
@@ -113,6 +114,23 @@ async def test_an_on_that_overtakes_an_off_wins(tmp_path: Path) -> None:
 
     assert (await s.switch.status()).active
     assert s.path.exists()
+
+
+async def test_an_on_whose_file_failed_is_not_undone_by_an_earlier_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    s = stage(tmp_path / "kill")
+    await s.switch.signal(True, "first", "ann")
+    monkeypatch.setattr(kill, "_create", lambda _path, _reason: "No space left on device")
+
+    off = asyncio.create_task(s.switch.signal(False, "over", "ann"))
+    await asyncio.sleep(0)
+    with pytest.raises(KillSwitchUnknown, match="No space left"):
+        await s.switch.signal(True, "again", "bob")
+    await off
+
+    assert (await s.switch.status()).active
+    assert s.bot.heard[-1][0] is True
 
 
 @pytest.mark.parametrize("shape", ["directory", "no parent"])

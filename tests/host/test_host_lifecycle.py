@@ -223,8 +223,10 @@ async def test_an_event_that_overtakes_the_answer_to_the_post_is_not_lost(tmp_pa
         s.lifecycle.posting(A)
         s.order("25", 1)
         s.lifecycle.posted(A, REFUSED)
+        s.order("100", 2, "MATCHED")
 
-        assert await s.heard() == [("PARTIAL", "12.5")]
+        assert await s.heard() == [("PARTIAL", "12.5"), ("FILLED", "50")]
+        assert s.bot.partials[0].trace_id == s.bot.closed[0].trace_id == "trc_0123456789abcdef"
 
 
 async def test_an_order_that_nobody_announced_is_adopted(tmp_path: Path) -> None:
