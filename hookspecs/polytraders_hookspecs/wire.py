@@ -19,6 +19,7 @@ from typing import Annotated, Any, ClassVar, Final, Self, cast
 from pydantic import BaseModel, ConfigDict, PlainValidator, ValidationError, WithJsonSchema
 
 from polytraders_hookspecs.errors import WireError
+from polytraders_hookspecs.nesting import nests_too_deep
 
 MAX_BODY_BYTES: Final = 64 * 1024
 MICRO: Final = 1_000_000
@@ -35,8 +36,6 @@ _ZERO: Final = Decimal(0)
 _BEYOND: Final = Decimal(10**12)
 _SMALLEST: Final = Decimal("0.000001")
 _SHOWN_CHARACTERS: Final = 60
-_MAX_DEPTH: Final = 32
-_STRUCTURE: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 _SURROGATE_ESCAPE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
@@ -200,26 +199,6 @@ _DECODER: Final = json.JSONDecoder(
 )
 
 
-def _too_deep(body: bytes) -> bool:
-    """Return whether a body nests deeper than any message does.
-
-    The standard library's parser recurses on the C stack as far as the process's recursion limit lets
-    it; where a host has raised that limit, a deep body would crash the process instead of raising.
-    """
-    if body.count(b"[") + body.count(b"{") <= _MAX_DEPTH:
-        return False
-    depth = 0
-    for token in _STRUCTURE.finditer(body):
-        mark = token[0]
-        if mark in (b"[", b"{"):
-            depth += 1
-            if depth > _MAX_DEPTH:
-                return True
-        elif mark in (b"]", b"}"):
-            depth -= 1
-    return False
-
-
 def read_json(body: bytes) -> Any:
     """Return the JSON value in `body`, its fractions as Decimal, its integers as int.
 
@@ -229,11 +208,11 @@ def read_json(body: bytes) -> Any:
     """
     if len(body) > MAX_BODY_BYTES:
         raise WireError(f"the body was {len(body)} bytes; send at most {MAX_BODY_BYTES}")
-    if _too_deep(body):
+    if nests_too_deep(body):
         raise WireError("the body was nested too deeply; send a flat object")
     try:
         value = _DECODER.decode(body.decode("utf-8"))
-        if _SURROGATE_ESCAPE.search(body):
+        if b"\\u" in body and _SURROGATE_ESCAPE.search(body):
             _refuse_surrogates(value)
     except UnicodeDecodeError as e:
         raise WireError(f"the body was not UTF-8 at byte {e.start}; send UTF-8 JSON") from None
