@@ -57,17 +57,21 @@ def check_signature(envelope: SignedEvent, keys: Mapping[str, bytes]) -> None:
     fault = _header_fault(envelope.key_id, envelope.event_ts_ms, envelope.trace_id, envelope.body)
     if fault:
         raise EventForged(fault)
-    if not _SIGNATURE.fullmatch(envelope.signature):
-        raise EventForged("signature was not 64 lower-case hex digits; sign with sign_event")
     key = keys.get(envelope.key_id)
     if key is None:
         raise EventForged(f"key_id was {shown(envelope.key_id)}, which is not an active event key")
     if len(key) < MIN_KEY_BYTES:
         raise EventForged(f"event key {shown(envelope.key_id)} has fewer than {MIN_KEY_BYTES} bytes")
     message = _signed_bytes(envelope.key_id, envelope.event_ts_ms, envelope.trace_id, envelope.body)
-    expected = hmac.digest(key, message, "sha256")
-    if not hmac.compare_digest(expected, bytes.fromhex(envelope.signature)):
-        raise EventForged(f"signature does not match the body under key {shown(envelope.key_id)}")
+    expected = hmac.digest(key, message, "sha256").hex().encode("ascii")
+    if not hmac.compare_digest(expected, envelope.signature.encode("utf-8", "replace")):
+        raise EventForged(_signature_fault(envelope))
+
+
+def _signature_fault(envelope: SignedEvent) -> str:
+    if not _SIGNATURE.fullmatch(envelope.signature):
+        return "signature was not 64 lower-case hex digits; sign with sign_event"
+    return f"signature does not match the body under key {shown(envelope.key_id)}"
 
 
 def _signed_bytes(key_id: str, event_ts_ms: int, trace_id: str, body: bytes) -> bytes:

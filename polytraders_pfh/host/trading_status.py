@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from polytraders_hookspecs import Clock, ExchangeReply
 from polytraders_hookspecs.events import TradingStatus
+from polytraders_hookspecs.nesting import nests_too_deep
 
 _FALLBACK_S: Final[dict[TradingStatus, float]] = {"post_only": 120.0, "cancel_only": 30.0, "closed": 10.0}
 _MAX_S: Final = 600.0

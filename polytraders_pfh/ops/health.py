@@ -46,10 +46,9 @@ def check(engine: Engine) -> BotHealth:
         elif count * 10 >= threshold.amber_tenths * _MINUTES:
             amber.append(f"{rate}, not below {threshold.amber_tenths}/10 per minute")
     _add_state(engine, amber, red)
-    status = "red" if red else "amber" if amber else "green"
     return BotHealth(
         bot_id=BOT_ID,
-        status=status,
+        status="red" if red else "amber" if amber else "green",
         reasons=tuple(red + amber),
         mode=engine.settings.mode,
         kill_switch_active=tools.kill.latched,

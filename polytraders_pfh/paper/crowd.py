@@ -125,15 +125,16 @@ class RecordedCrowd:
 
     def apply(self, exchange: Exchange, frame: Frame, now_ms: int) -> None:
         """Bring one frame into the exchange; frames of one market must come in time order."""
-        match frame:
-            case BookFrame():
-                self._apply_book(exchange, frame, now_ms)
-            case PriceChangeFrame():
-                self._apply_changes(exchange, frame, now_ms)
-            case LastTradeFrame():
-                self._apply_trade(exchange, frame, now_ms)
-            case TickSizeFrame():
-                self._apply_tick(exchange, frame, now_ms)
+        with exchange.as_one(now_ms):
+            match frame:
+                case BookFrame():
+                    self._apply_book(exchange, frame, now_ms)
+                case PriceChangeFrame():
+                    self._apply_changes(exchange, frame, now_ms)
+                case LastTradeFrame():
+                    self._apply_trade(exchange, frame, now_ms)
+                case TickSizeFrame():
+                    self._apply_tick(exchange, frame, now_ms)
 
     def _follow(self, market: RecordedMarket) -> None:
         first, second = (self._token_map.get(token.token_id, token.token_id) for token in market.tokens)

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, cast
 
+from polytraders_hookspecs.nesting import nests_too_deep
+
 from polytraders_pfh.paper.model import OrderType, Side
 from polytraders_pfh.paper.refusals import INVALID_ORDER_PAYLOAD, VERSION_MISMATCH, Refused
 
@@ -54,6 +56,8 @@ class Envelope:
 
 def read_json(body: bytes, refusal: str = INVALID_ORDER_PAYLOAD) -> object:
     """Parse a request body; refused with 400 and `refusal` when it is not JSON."""
+    if nests_too_deep(body):
+        raise Refused(400, refusal)
     try:
         return cast("object", json.loads(body, parse_constant=_no_constant))
     except (ValueError, RecursionError):

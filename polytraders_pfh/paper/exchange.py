@@ -7,6 +7,8 @@ outcome does not depend on how often `advance` is called.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from polytraders_pfh.paper.amounts import AMOUNT_DECIMALS
@@ -272,6 +274,16 @@ class Exchange:
         return self._floor.tape.drain()
 
     # ---- the crowd
+
+    @contextmanager
+    def as_one(self, now_ms: int) -> Iterator[None]:
+        """Tell what the commands inside do to a market's books in one message, as one recorded frame is."""
+        now_ms = self._begin(now_ms)
+        try:
+            with self._floor.tape.together():
+                yield
+        finally:
+            self._floor.tape.flush(now_ms)
 
     def crowd_set_level(
         self,

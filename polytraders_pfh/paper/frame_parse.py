@@ -13,6 +13,8 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any, TypeAlias
 
+from polytraders_hookspecs.nesting import nests_too_deep
+
 from polytraders_pfh.paper.frames import (
     PRICE_ONE_MICRO,
     TICKS_MICRO,
@@ -59,6 +61,8 @@ def price_of_text(text: str) -> int:
 
 def decode(text: str | bytes) -> object:
     """The JSON in `text` with every number left as its text. Raises ValueError where it is not JSON."""
+    if nests_too_deep(text):
+        raise ValueError("it nests too deeply to be a message")
     return json.loads(text, parse_float=str, parse_int=str)
 
 

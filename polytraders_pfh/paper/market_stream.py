@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from aiohttp import web
+from polytraders_hookspecs.nesting import nests_too_deep
 
 from polytraders_pfh.paper import messages
 from polytraders_pfh.paper.clock import Clock
@@ -127,9 +128,11 @@ class _Request:
 
 
 def _request(text: str) -> _Request | None:
+    if nests_too_deep(text):
+        return None
     try:
         fields = json.loads(text)
-    except (ValueError, RecursionError):
+    except ValueError:
         return None
     if not isinstance(fields, dict):
         return None

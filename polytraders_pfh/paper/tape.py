@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from polytraders_pfh.paper.model import (
     MICRO,
     BookSnapshotEvent,
@@ -31,6 +34,16 @@ class Tape:
         self._events: list[Event] = []
         self._levels: dict[MarketBook, dict[tuple[bool, int], None]] = {}
         self._prints: dict[MarketBook, list[LastTradeEvent]] = {}
+        self._together = 0
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Send what several commands do to the books as if they were one; the last `flush` sends it."""
+        self._together += 1
+        try:
+            yield
+        finally:
+            self._together -= 1
 
     def say(self, event: Event) -> None:
         """Note an event."""
@@ -68,6 +81,8 @@ class Tape:
 
     def flush(self, now_ms: int) -> None:
         """End of a command: send what it did to the books."""
+        if self._together:
+            return
         if self._levels:
             for book, levels in self._levels.items():
                 self._events.append(self._price_change(book, levels, now_ms))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import WSCloseCode, web
+from polytraders_hookspecs.nesting import nests_too_deep
 
 from polytraders_pfh.paper import messages
 from polytraders_pfh.paper.auth import Gatekeeper
@@ -89,9 +90,11 @@ class UserStream:
 
 
 def _fields(text: str) -> dict[str, Any]:
+    if nests_too_deep(text):
+        return {}
     try:
         fields = json.loads(text)
-    except (ValueError, RecursionError):
+    except ValueError:
         return {}
     return fields if isinstance(fields, dict) else {}
 

