@@ -10,8 +10,9 @@ from typing import Final
 MAX_DEPTH: Final = 32
 """Deeper than any message that a host, a bot or the exchange sends."""
 
-_STRUCTURE: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
-_STRUCTURE_BYTES: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+# Possessive, and content with a text that never ends: otherwise a body of quotes alone takes quadratic time.
+_STRUCTURE: Final = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
+_STRUCTURE_BYTES: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
 
 
 def nests_too_deep(text: str | bytes, depth: int = MAX_DEPTH) -> bool:

@@ -144,8 +144,11 @@ def test_arbitrary_python_members_raise_nothing_but_wire_errors(members: dict[st
         b"{" + b",".join(b'"k%d":1' % n for n in range(6_000)) + b',"k0":1}',
         b" " * 65_536,
         b'"' + b"\\" * 65_000,
+        b"[]" * 33 + b'"' + b'\\"' * 32_000,
+        b"{}" * 33 + b'"' * 65_001,
+        b"[]" * 33 + b'"x' * 32_000,
     ],
-    ids=range(16),
+    ids=range(19),
 )
 def test_the_worst_bodies_are_answered_in_bounded_time(body: bytes) -> None:
     """64 KiB is read in a few milliseconds; a second leaves room for a busy machine, not for a square."""
