@@ -3,49 +3,36 @@
 `ClobAdapter` is the contract's `ClobPublic` and `ClobAuth` in one, plus what the host itself needs.
 """
 
-import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Any, Final
 
 from polytraders_hookspecs import BookSnapshot, Clock, ExchangeReply, SignedOrder
 from polytraders_hookspecs.wire import print_json
 
 from polytraders_pfh.host.auth import ApiCredentials, L2Auth, l1_headers
+from polytraders_pfh.host.clob_bodies import (
+    LAST_PAGE,
+    OK,
+    MarketFacts,
+    body_of,
+    compact,
+    credentials_in,
+    market_facts,
+    order_body,
+    page_in,
+    said,
+)
 from polytraders_pfh.host.config import TimeoutsSection
 from polytraders_pfh.host.errors import ExchangeRefused, PayloadError
-from polytraders_pfh.host.payloads import (
-    OrderNews,
-    book_snapshot,
-    decode,
-    maybe_micro,
-    members_of,
-    millis,
-    order_news,
-)
-from polytraders_pfh.host.replies import post_outcome, reply_text
-from polytraders_pfh.host.secret import Secret
+from polytraders_pfh.host.payloads import OrderNews, book_snapshot, decode, members_of, order_news
+from polytraders_pfh.host.replies import post_outcome
 from polytraders_pfh.host.trading_status import TradingStatusBoard
 from polytraders_pfh.host.transport import ExchangeTransport
 from polytraders_pfh.host.wallet import Wallet
 
 _FIRST_PAGE: Final = "MA=="
-_LAST_PAGE: Final = "LTE="
 _MAX_PAGES: Final = 200
 _MAX_MARKETS: Final = 10_000
-_OK: Final = 200
-
-
-@dataclass(frozen=True, slots=True)
-class MarketFacts:
-    """A market's standing parameters. `closes_at_ms` is None when the exchange does not say."""
-
-    market_id: str
-    token_ids: tuple[str, ...]
-    tick_micro: int | None
-    min_size_micro: int | None
-    neg_risk: bool
-    closes_at_ms: int | None
 
 
 class ClobAdapter:
@@ -96,12 +83,12 @@ class ClobAdapter:
         for method, path in (("GET", "/auth/derive-api-key"), ("POST", "/auth/api-key")):
             headers = l1_headers(self._wallet, self._clock.now_ms() // 1000)
             reply = await self._transport.send(method, path, timeout_s=self._timeouts.read_s, headers=headers)
-            if reply.status == _OK:
-                credentials = _credentials(reply)
+            if reply.status == OK:
+                credentials = credentials_in(reply)
                 self._auth = L2Auth(credentials, self._wallet.address, self._clock)
                 return credentials
         raise ExchangeRefused(
-            f"no API credentials: {_said(reply)}; check wallet.key and the exchange's address"
+            f"no API credentials: {said(reply)}; check wallet.key and the exchange's address"
         )
 
     async def get_book(self, token_id: str) -> BookSnapshot:
@@ -112,7 +99,7 @@ class ClobAdapter:
             PayloadError: The book is unreadable, is another token's, or lacks tick, minimum or neg-risk.
         """
         reply = await self._public("/book", {"token_id": token_id}, self._timeouts.book_s)
-        members = members_of(decode(_body_of("GET /book", reply)), "the book")
+        members = members_of(decode(body_of("GET /book", reply)), "the book")
         book = book_snapshot(
             members,
             trading=self.trading.now(),
@@ -147,7 +134,7 @@ class ClobAdapter:
         if known is not None:
             return known
         reply = await self._public(f"/clob-markets/{market_id}", {}, self._timeouts.read_s)
-        facts = _market(market_id, members_of(decode(_body_of("GET /clob-markets", reply)), "the market"))
+        facts = market_facts(market_id, members_of(decode(body_of("GET /clob-markets", reply)), "the market"))
         if len(self._markets) >= _MAX_MARKETS:
             del self._markets[next(iter(self._markets))]
         self._markets[market_id] = facts
@@ -157,9 +144,9 @@ class ClobAdapter:
         """Ask for these orders to be cancelled, in one request: DELETE /order for one, else /orders."""
         if len(order_ids) == 1:
             return await self._private(
-                "DELETE", "/order", _compact({"orderID": order_ids[0]}), self._timeouts.cancel_s
+                "DELETE", "/order", compact({"orderID": order_ids[0]}), self._timeouts.cancel_s
             )
-        return await self._private("DELETE", "/orders", _compact(list(order_ids)), self._timeouts.cancel_s)
+        return await self._private("DELETE", "/orders", compact(list(order_ids)), self._timeouts.cancel_s)
 
     async def post_order(self, order: SignedOrder) -> ExchangeReply:
         """Send this order. Its body is the same for the same order, byte for byte, always."""
@@ -185,7 +172,7 @@ class ClobAdapter:
             if page is None:
                 return reply
             trades += page
-        return ExchangeReply(status=_OK, body=print_json(trades).encode("ascii"))
+        return ExchangeReply(status=OK, body=print_json(trades).encode("ascii"))
 
     async def open_orders(self) -> tuple[OrderNews, ...]:
         """Return every live order of this account.
@@ -197,7 +184,7 @@ class ClobAdapter:
         orders: list[OrderNews] = []
         async for reply, page in self._pages("/data/orders", {}, self._timeouts.read_s):
             if page is None:
-                raise ExchangeRefused(f"GET /data/orders: {_said(reply)}; ask again later")
+                raise ExchangeRefused(f"GET /data/orders: {said(reply)}; ask again later")
             orders += [order_news(members_of(record, "an order")) for record in page]
         return tuple(orders)
 
@@ -212,7 +199,7 @@ class ClobAdapter:
             query["token_id"] = token_id
         query["signature_type"] = str(self._wallet.signature_type)
         reply = await self._private("GET", "/balance-allowance", b"", self._timeouts.read_s, query)
-        balance = members_of(decode(_body_of("GET /balance-allowance", reply)), "the balance").get("balance")
+        balance = members_of(decode(body_of("GET /balance-allowance", reply)), "the balance").get("balance")
         if not str(balance).isdigit():
             raise PayloadError(f"balance was {balance!r}; a whole number of millionths belongs there")
         return int(str(balance))
@@ -220,7 +207,7 @@ class ClobAdapter:
     async def heartbeat(self, heartbeat_id: str) -> ExchangeReply:
         """Send one heartbeat (empty id first). Once accepted, a pause of over 10 s cancels all orders."""
         return await self._private(
-            "POST", "/v1/heartbeats", _compact({"heartbeat_id": heartbeat_id}), self._timeouts.read_s
+            "POST", "/v1/heartbeats", compact({"heartbeat_id": heartbeat_id}), self._timeouts.read_s
         )
 
     @property
@@ -250,70 +237,8 @@ class ClobAdapter:
         cursor = _FIRST_PAGE
         for _ in range(_MAX_PAGES):
             reply = await self._private("GET", path, b"", timeout_s, {**query, "next_cursor": cursor})
-            page, cursor = _page(reply)
+            page, cursor = page_in(reply)
             yield reply, page
-            if page is None or cursor == _LAST_PAGE:
+            if page is None or cursor == LAST_PAGE:
                 return
         yield ExchangeReply(status=None, detail=f"GET {path}: more than {_MAX_PAGES} pages"), None
-
-
-def order_body(order: SignedOrder, owner: str) -> bytes:
-    """Return the body of POST /order: a function of the signed order and the API key, and nothing else."""
-    return _compact(
-        {
-            "order": order.wire_order(),
-            "owner": owner,
-            "orderType": order.order_type,
-            "deferExec": False,
-            "postOnly": order.post_only,
-        }
-    )
-
-
-def _compact(value: object) -> bytes:
-    return json.dumps(value, separators=(",", ":")).encode("ascii")
-
-
-def _said(reply: ExchangeReply) -> str:
-    return f"status {reply.status}, {reply_text(reply)}" if reply.status else reply.detail
-
-
-def _body_of(call: str, reply: ExchangeReply) -> bytes:
-    if reply.status != _OK:
-        raise ExchangeRefused(f"{call}: {_said(reply)}; ask again later")
-    return reply.body
-
-
-def _page(reply: ExchangeReply) -> tuple[list[Any] | None, str]:
-    if reply.status != _OK:
-        return None, _LAST_PAGE
-    try:
-        answer = decode(reply.body)
-    except PayloadError:
-        return None, _LAST_PAGE
-    if isinstance(answer, list):
-        return answer, _LAST_PAGE
-    data = answer.get("data") if isinstance(answer, dict) else None
-    if not isinstance(data, list):
-        return None, _LAST_PAGE
-    return data, str(answer.get("next_cursor") or _LAST_PAGE)
-
-
-def _credentials(reply: ExchangeReply) -> ApiCredentials:
-    members = members_of(decode(reply.body), "the credentials")
-    key, secret, passphrase = (members.get(name) for name in ("apiKey", "secret", "passphrase"))
-    if not (isinstance(key, str) and isinstance(secret, str) and isinstance(passphrase, str)):
-        raise PayloadError("the credentials lacked apiKey, secret or passphrase; ask again")
-    return ApiCredentials(key, Secret(secret), Secret(passphrase))
-
-
-def _market(market_id: str, members: Any) -> MarketFacts:
-    tokens = members.get("t")
-    return MarketFacts(
-        market_id=market_id,
-        token_ids=tuple(str(members_of(token, "a token").get("t")) for token in tokens or ()),
-        tick_micro=maybe_micro(members.get("mts"), "mts"),
-        min_size_micro=maybe_micro(members.get("mos"), "mos"),
-        neg_risk=members.get("nr") is True,
-        closes_at_ms=millis(members.get("gst")),
-    )

@@ -262,6 +262,7 @@ async def test_a_known_markets_closing_time_stands_in_its_books() -> None:
         (503, {"error": "the exchange is in cancel-only mode"}, {"Retry-After": "12"}, "cancel_only", 12),
         (503, {"error": "trading disabled"}, {}, "closed", 10),
         (425, {"error": "matching engine restarting"}, {"Retry-After": "3"}, "closed", 3),
+        (503, {"code": "post_only_mode", "retry_after_seconds": 86400}, {}, "post_only", 600),
     ],
 )
 async def test_books_tell_the_mode_that_the_last_refusal_named_until_its_time_is_over(

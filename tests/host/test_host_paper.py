@@ -1,5 +1,6 @@
 """The host against the paper exchange: the real protocol on both sides, over sockets, on real time."""
 
+import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -142,6 +143,38 @@ async def test_fills_while_the_user_channel_was_down_are_found_after_it_came_bac
     assert bot.events(placed.order_id) == [("PARTIAL", "12")]
 
 
+async def test_after_a_busy_while_with_a_broken_line_the_host_agrees_with_the_exchange_on_every_order(
+    tmp_path: Path,
+) -> None:
+    bot, chance = ScribeBot(), random.Random(7)
+    async with town(tmp_path, bot) as t:
+        assert bot.host is not None
+        ids = []
+        for number in range(40):
+            price = f"0.{chance.randint(30, 39)}"
+            ids.append((await t.rests("BUY", price, chance.randint(10, 60))).order_id)
+            if chance.random() < 0.6:
+                await t.trades("SELL", "0.30", chance.randint(5, 50))
+            if chance.random() < 0.3:
+                await bot.host.clob_auth.cancel_orders((chance.choice(ids),))
+            if number == 20:
+                await t.server.venue.user_stream.close()
+        await bot.host.clob_auth.cancel_orders(tuple(ids))
+        await eventually(lambda: not t.host.lifecycle.open_orders(), 40)
+        assert await t.host.settle(10)
+        truth = {order_id: t.server.exchange.order(order_id) for order_id in ids}
+
+    for order_id, record in truth.items():
+        assert record is not None
+        story = bot.events(order_id)
+        levels = [Decimal(usd) for _, usd in story]
+        assert levels[-1] == Decimal(record.size_matched_micro) * record.request.price_micro / 10**12
+        assert story[-1][0] == ("FILLED" if record.status == "MATCHED" else "CANCELLED")
+        assert levels == sorted(levels)
+        assert [kind for kind, _ in story[:-1]] == ["PARTIAL"] * (len(story) - 1)
+        assert len(set(levels[:-1])) == len(levels[:-1])
+
+
 async def test_a_restarted_host_finds_its_order_and_tells_only_what_is_new(tmp_path: Path) -> None:
     clock, exchange = SystemClock(), Exchange("host-tests")
     exchange.add_market(RAIN, clock.now_ms())
@@ -187,3 +220,16 @@ async def test_the_installed_plugin_chases_on_the_paper_exchange(tmp_path: Path)
 def _final(host: Host) -> dict[str, Any]:
     reports = [read_json(message.payload) for message in host.bus.messages]  # type: ignore[union-attr]
     return next((report for report in reports if report.get("final")), {})
+
+
+async def test_the_kill_switch_of_the_host_makes_the_installed_plugin_cancel_its_remainders(
+    tmp_path: Path,
+) -> None:
+    hold = Strategy(id="patient", partial_fill_policy="hold")
+    async with town(tmp_path, settings={"enabled": True, "mode": "general_live"}) as t:
+        placed = await t.rests("BUY", "0.40", 100, strategy=hold)
+        await t.trades("SELL", "0.40", 30)
+        await eventually(lambda: _final(t.host), 20)
+        await t.host.kill_switch.signal(True, "drill", "ann")
+        await eventually(lambda: t.server.exchange.order(placed.order_id).status == "CANCELED", 10)  # type: ignore[union-attr]
+        await eventually(lambda: t.host.lifecycle.order(placed.order_id).end == "CANCELLED", 10)  # type: ignore[union-attr]
