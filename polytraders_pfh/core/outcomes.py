@@ -129,7 +129,7 @@ def judge_post(order_id: str, answer: PostAnswer, *, attempted_before: bool) -> 
     | 429 without them                                        | UNKNOWN        |
     | 400 "Duplicated."                                       | ARRIVED_BEFORE |
     | any other 4xx, or 200 with success false: first attempt | REFUSED        |
-    | 200, success with an error text and no id (2.1): as the row above         |
+    | 200, success, error text, no id (2.1): first attempt    | REFUSED        |
     | the same after an attempt in doubt                      | UNKNOWN        |
     | 200, success, our id, no error, a status of acceptance  | ACCEPTED       |
     | 200, the same but with success false: it contradicts    | UNKNOWN        |
