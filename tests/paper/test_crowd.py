@@ -17,7 +17,7 @@ from polytraders_pfh.paper.frames import (
     PriceChangeFrame,
     TickSizeFrame,
 )
-from polytraders_pfh.paper.model import MICRO, OrderType, Side
+from polytraders_pfh.paper.model import MICRO, OrderType, PriceChangeEvent, Side
 from polytraders_pfh.paper.recordings import open_recording, resolvedkit_sample
 
 Side_ = tuple[tuple[int, int], ...]
@@ -443,3 +443,32 @@ def test_the_sample_stands_in_the_exchange_as_recorded_with_its_oddities_counted
     assert (counts.books, counts.mirrors, counts.crossed) == (19_540, 18_771, 22)
     assert differing == counts.mirror_mismatches == 21
     assert {market.tick_micro for market in exchange.markets()} == {10_000, 1_000}
+
+
+def test_a_recorded_frame_is_one_message_whatever_it_changes() -> None:
+    s = stage()
+    s.exchange.drain()
+
+    s.play(bids=[(44, 10), (45, 20)], asks=[(47, 5), (48, 30)])
+
+    (told,) = s.exchange.drain()
+    assert isinstance(told, PriceChangeEvent)
+    assert len(told.changes) == 2 * 4
+    assert {(c.best_bid_micro, c.best_ask_micro) for c in told.changes} == {
+        (450_000, 470_000),
+        (530_000, 550_000),
+    }
+
+
+def test_what_a_frame_trades_is_told_before_the_levels_it_leaves() -> None:
+    s = stage()
+    s.play(bids=[(44, 10), (45, 20)], asks=[(48, 30)])
+    order_id = s.order(Side.BUY, 45, 50)
+    s.exchange.drain()
+
+    s.play(bids=[(44, 40)], asks=[(45, 30)])
+
+    kinds = [type(event).__name__ for event in s.exchange.drain()]
+    assert kinds.index("OrderEvent") < kinds.index("PriceChangeEvent")
+    assert kinds.count("PriceChangeEvent") == 1
+    assert s.filled(order_id) > 0
