@@ -3,6 +3,7 @@
 import contextlib
 import json
 import time
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -21,8 +22,9 @@ from polytraders_hookspecs import (
     PartialFill,
     WireError,
     events,
+    read_json,
 )
-from polytraders_hookspecs.wire import WireModel
+from polytraders_hookspecs.wire import WireModel, print_json
 from support.card import card, card_bytes
 
 MODELS: tuple[type[WireModel], ...] = (
@@ -111,6 +113,41 @@ def test_mutated_messages_raise_nothing_but_wire_errors(
     for at, drop, put in cuts:
         body = body[:at] + put + body[at + drop :]
     only_wire_errors(body)
+
+
+def told_by_the_standard_library(body: bytes) -> Any:
+    """What Python's own parser reads, fractions as Decimal; it takes NaN where we take it or refuse it."""
+    return json.loads(body.decode("utf-8"), parse_float=Decimal, parse_constant=str)
+
+
+@given(
+    st.sampled_from(VALID) | json_values.map(lambda value: json.dumps(value).encode()),
+    st.lists(st.tuples(st.integers(0, 300), st.integers(0, 2), st.sampled_from(BITS)), max_size=3),
+)
+def test_what_is_read_is_what_any_other_parser_reads(body: bytes, cuts: list[tuple[int, int, bytes]]) -> None:
+    """Two readers that see two amounts in one signed body would be a way in."""
+    for at, drop, put in cuts:
+        body = body[:at] + put + body[at + drop :]
+    try:
+        value = read_json(body)
+    except WireError:
+        return
+    if b"NaN" not in body and b"Infinity" not in body:
+        assert print_json(value) == print_json(told_by_the_standard_library(body))
+
+
+@given(json_values)
+def test_every_value_that_can_be_printed_is_read_back(value: Any) -> None:
+    text = json.dumps(value).encode()
+    try:
+        expected = print_json(told_by_the_standard_library(text))
+        text.decode("ascii").encode("utf-8")
+    except WireError:
+        return
+    if b"NaN" in text or b"Infinity" in text or b"\\ud" in text:
+        return
+
+    assert print_json(read_json(expected.encode())) == expected
 
 
 @given(st.sampled_from(sorted(card("partial_input"))), json_values)
