@@ -69,6 +69,7 @@ class _Kept:
     closes_at_ms: int | None = None
     neg_risk: bool | None = None
     trades: deque[tuple[int, str, int]] = field(default_factory=deque)
+    view: BookView | None = None
 
 
 class Books:
@@ -106,6 +107,11 @@ class Books:
         kept = self._kept.get(token_id)
         if kept is None or not kept.known:
             return None
+        if kept.view is None:
+            kept.view = self._view_of(kept)
+        return kept.view
+
+    def _view_of(self, kept: _Kept) -> BookView:
         bids, asks = kept.bids.highest(self._levels), kept.asks.lowest(self._levels)
         fault = kept.level_fault or (_DIFFERS if kept.differs else None)
         if fault is None:
@@ -195,6 +201,7 @@ class Books:
         kept.heard_at_ms = self._now_ms()
         kept.known = True
         kept.differs = False
+        kept.view = None
         kept.trading = Trading(update.trading)
         kept.closes_at_ms = update.closes_at_ms or kept.closes_at_ms
         if update.neg_risk is not None:
@@ -215,6 +222,7 @@ class Books:
         if kept is None or not kept.known:
             return
         (kept.bids if update.bid else kept.asks).set(update.price_micro, update.size_micro)
+        kept.view = None
         kept.timestamp_ms = max(kept.timestamp_ms, update.timestamp_ms)
         kept.heard_at_ms = self._now_ms()
         if kept.level_fault is not None or update.size_micro < 0:

@@ -20,7 +20,7 @@ from polytraders_pfh.core.market import BookView
 from polytraders_pfh.core.modes import Mode, Reach, may_act
 from polytraders_pfh.core.money import MICRO, size_down, usd_down
 from polytraders_pfh.core.outcomes import RecordVerdict
-from polytraders_pfh.core.policy import Action, Decision, Limits, Remainder, decide
+from polytraders_pfh.core.policy import Action, Decision, Limits, Policy, Remainder, decide
 from polytraders_pfh.core.reasons import Reason
 from polytraders_pfh.engine.carrier import Carrier
 from polytraders_pfh.engine.declared import Declared
@@ -57,6 +57,7 @@ class Coordinator:
         self._declared = declared
         self._settings = settings
         self._execution = settings.execution
+        self._timeout_s = settings.execution.timeout_ms / 1000
         self._orders = orders
         self._event_keys = event_keys
         self._seen = SeenEvents(settings.execution.seen_events)
@@ -110,33 +111,24 @@ class Coordinator:
             return await self._shed_event(work, intent, envelope)
         self.in_flight += 1
         try:
-            return await self._handle_in_flight(work, intent)
+            if intent is None:
+                intent = await self._adopt(work)
+            try:
+                decision, ending = await within(self._timeout_s, self._decide_under_lock(work, intent))
+            except TimeoutError:
+                return await self._too_late(work, intent)
+            if ending is None:
+                assert decision is not None
+                return await self._begin(work, intent, decision)
+            try:
+                return await self._finish(work, intent, decision, ending)
+            finally:
+                intent.lock.release()
         finally:
             if not work.answer.carried:
                 self._landed()
 
-    async def _handle_in_flight(self, work: Work, intent: Intent | None) -> ExecutionReport:
-        deadline = asyncio.get_running_loop().time() + self._execution.timeout_ms / 1000
-        self._note_age(work)
-        if intent is None:
-            intent = await self._adopt(work)
-        try:
-            decision, ending = await within(
-                self._execution.timeout_ms / 1000, self._decide_under_lock(work, intent)
-            )
-        except TimeoutError:
-            return await self._too_late(work, intent)
-        if ending is None and decision is not None:
-            return await self._begin(work, intent, decision, deadline)
-        try:
-            assert ending is not None
-            return await self._finish(work, intent, decision, ending)
-        finally:
-            intent.lock.release()
-
-    async def _begin(
-        self, work: Work, intent: Intent, decision: Decision, deadline: float
-    ) -> ExecutionReport:
+    async def _begin(self, work: Work, intent: Intent, decision: Decision) -> ExecutionReport:
         """Start the sequence; return the final report when it comes in time, else an interim one."""
         work.answer.carried = True
 
@@ -145,17 +137,12 @@ class Coordinator:
 
         task = self._carrier.start(work.fill, intent, decision, work.span, conclude)
         task.add_done_callback(lambda _: self._landed())
-        await asyncio.wait({task}, timeout=max(deadline - asyncio.get_running_loop().time(), 0))
+        taken_s = (self._t.clock.monotonic_ns() - work.began_ns) / 1e9
+        await asyncio.wait({task}, timeout=max(self._timeout_s - taken_s, 0))
         if task.done():
             return task.result()
         pending = Ending(Reason.PARTIAL_FILL_PENDING)
         return await self._reporter.finish(work, intent, decision, pending, final=False)
-
-    def _note_age(self, work: Work) -> None:
-        age_ms = self._t.clock.now_ms() - work.fill.event_ts_ms
-        self._t.metrics.event_age_seconds.observe(max(age_ms, 0) / 1000)
-        if not -self._execution.replay_future_ms <= age_ms <= self._execution.replay_past_ms:
-            work.warnings = (Reason.EVENT_STALE,)
 
     def _landed(self) -> None:
         self.in_flight -= 1
@@ -177,7 +164,7 @@ class Coordinator:
         """Too much at once: the order keeps resting, is reported, and is looked at again."""
         self._t.metrics.shed.inc()
         if intent is None:
-            intent = await new_intent(work.fill, self._orders, self._execution.timeout_ms / 1000)
+            intent = await new_intent(work.fill, self._orders, self._timeout_s)
         ending = Ending(Reason.PARTIAL_FILL_SHED)
         if work.interim is not None:
             report = work.interim
@@ -192,7 +179,7 @@ class Coordinator:
 
     async def _adopt(self, work: Work) -> Intent:
         """Take an order that was not known before, bounded by what its strategy declared."""
-        intent = await new_intent(work.fill, self._orders, self._execution.timeout_ms / 1000)
+        intent = await new_intent(work.fill, self._orders, self._timeout_s)
         known = self._t.intents.get(work.fill.order_id)
         if known is not None:
             return known
@@ -204,29 +191,38 @@ class Coordinator:
         """Decide with the intent's lock held; it stays held when this returns, and only then."""
         await intent.lock.acquire()
         try:
-            return await self._decide(work, intent)
+            ending = await self._read_truth(work, intent) if self._is_stale(work) else None
+            ending = ending or self._take_fill(work, intent)
+            return (None, ending) if ending is not None else await self._decide(work, intent)
         except BaseException:
             intent.lock.release()
             raise
 
-    async def _decide(self, work: Work, intent: Intent) -> tuple[Decision | None, Ending | None]:
+    async def _decide(self, work: Work, intent: Intent) -> tuple[Decision, Ending | None]:
         """Return the decision, and its ending when nothing has to be sent for it."""
-        early = await self._take_fill(work, intent)
-        if early is not None:
-            return None, early
+        tools = self._t
         limits = self._limits_of(intent)
-        now_ms = self._t.clock.now_ms
-        remainder = remainder_of(work, intent, now_ms())
-        kill = await self._t.kill.state()
-        decision = decide(remainder, self._t.books.view(intent.token_id), limits, kill, now_ms())
+        now_ms = tools.clock.now_ms()
+        remainder = remainder_of(work, intent, limits, now_ms)
+        kill = await tools.kill.state()
+        decision = decide(remainder, tools.books.view(intent.token_id), limits, kill, now_ms)
         if decision.on_book and (decision.action is not Action.HOLD or decision.row == 5):
             fresh = await self._fresh_book(work, intent)
-            kill = await self._t.kill.state()
-            decision = decide(remainder, fresh, limits, kill, now_ms())
+            kill = await tools.kill.state()
+            decision = decide(remainder, fresh, limits, kill, tools.clock.now_ms())
         acts = may_act(self.mode, decision, intent.market_id, self._reach)
         if decision.action is Action.HOLD or not acts:
             return decision, Ending(decision.reason, decision.warnings, acts, None, decision.note)
         return decision, None
+
+    def _is_stale(self, work: Work) -> bool:
+        """Return whether an event is outside the replay window, and note how old it is."""
+        age_ms = self._t.clock.now_ms() - work.fill.event_ts_ms
+        self._t.metrics.event_age_seconds.observe(max(age_ms, 0) / 1000)
+        if -self._execution.replay_future_ms <= age_ms <= self._execution.replay_past_ms:
+            return False
+        work.warnings = (Reason.EVENT_STALE,)
+        return True
 
     async def _fresh_book(self, work: Work, intent: Intent) -> BookView | None:
         with self._t.traces.step(names.SPAN_BOOK_FETCH, intent.trace_id, work.span):
@@ -239,12 +235,8 @@ class Coordinator:
             limits = self._limits[strategy_id] = self._settings.limits(strategy_id)
         return limits
 
-    async def _take_fill(self, work: Work, intent: Intent) -> Ending | None:
+    def _take_fill(self, work: Work, intent: Intent) -> Ending | None:
         """Bring the chain up to what the event says; an ending when there is nothing to decide."""
-        if Reason.EVENT_STALE in work.warnings:
-            ending = await self._read_truth(work, intent)
-            if ending is not None:
-                return ending
         order = intent.working
         if order.order_id != work.fill.order_id:
             for older in intent.orders:
@@ -294,20 +286,32 @@ class Coordinator:
         return await self._reporter.finish(work, intent, None, ending)
 
 
-def remainder_of(work: Work, intent: Intent, now_ms: int) -> Remainder:
-    """Return the unfilled part as the rules look at it."""
+def remainder_of(work: Work, intent: Intent, limits: Limits, now_ms: int) -> Remainder:
+    """Return the unfilled part as the rules look at it; its chase figures only where a chase is looked at."""
+    order, fill = intent.working, work.fill
+    policy = intent.policy or limits.default_policy
+    if policy is not Policy.CHASE:
+        return Remainder(
+            side=intent.side,
+            price_micro=order.price_micro,
+            root_price_micro=intent.root_price_micro,
+            filled_usd_micro=fill.filled_usd_micro,
+            remaining_usd_micro=fill.remaining_usd_micro,
+            rest_size_micro=0,
+            rest_usd_micro=0,
+            policy=policy,
+        )
     rest_size, rest_usd = intent.rest_without_working()
-    order = intent.working
     since = intent.chasing_since_ms
     return Remainder(
         side=intent.side,
         price_micro=order.price_micro,
         root_price_micro=intent.root_price_micro,
-        filled_usd_micro=work.fill.filled_usd_micro,
-        remaining_usd_micro=work.fill.remaining_usd_micro,
+        filled_usd_micro=fill.filled_usd_micro,
+        remaining_usd_micro=fill.remaining_usd_micro,
         rest_size_micro=min(rest_size, order.size_micro - order.filled_micro),
         rest_usd_micro=rest_usd,
-        policy=intent.policy,
+        policy=policy,
         allow_wide_chase=intent.allow_wide_chase,
         limit_price_micro=intent.limit_price_micro,
         reposts=intent.reposts,

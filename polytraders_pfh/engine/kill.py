@@ -4,10 +4,14 @@ The host's service is asked before every decision and again before every post; t
 latch at once, wherever a sequence stands. Once on, it stays on here even when the host's goes off.
 """
 
+from typing import Final
+
 from polytraders_hookspecs.services import KillSwitch
 
 from polytraders_pfh.core.policy import Kill
 from polytraders_pfh.engine.within import within
+
+_STATES: Final = {True: Kill.ON, False: Kill.OFF}
 
 
 class KillLatch:
@@ -26,25 +30,23 @@ class KillLatch:
 
     async def reset(self) -> bool:
         """Unlatch it by hand; refused (False) unless the host's switch is known to be off."""
+        was, self.latched = self.latched, False
         if await self._asked() is not Kill.OFF:
+            self.latched = was or self.latched
             return False
-        self.latched = False
         self.reason = ""
         return True
 
     async def state(self) -> Kill:
         """Return the state now. Reading that the host's switch is on latches it here too."""
-        if self.latched:
-            return Kill.ON
-        state = await self._asked()
-        return Kill.ON if self.latched else state
+        return Kill.ON if self.latched else await self._asked()
 
     async def _asked(self) -> Kill:
         try:
             status = await within(self._timeout_s, self._service.status())
-            state = {True: Kill.ON, False: Kill.OFF}.get(status.active, Kill.UNKNOWN)
+            state = _STATES.get(status.active, Kill.UNKNOWN)
             if state is Kill.ON:
                 self.set(status.reason)
         except Exception:
             return Kill.UNKNOWN
-        return state
+        return Kill.ON if self.latched else state
