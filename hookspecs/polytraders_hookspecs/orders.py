@@ -41,7 +41,8 @@ class UnsignedOrder(WireModel):
     """An order in exact integers, before anybody signed it.
 
     A BUY gives `maker_amount_micro` of pUSD for `taker_amount_micro` of shares; a SELL the other way
-    round. `expiration_s` is 0 for good-till-cancelled, else Unix seconds.
+    round. `expiration_s` is 0 for good-till-cancelled, else Unix seconds. `root_order_id` is set on chase
+    orders: a root order does not know its own hash before it is signed.
     """
 
     token_id: TokenId
@@ -57,7 +58,7 @@ class UnsignedOrder(WireModel):
     expiration_s: int = 0
     post_only: bool = False
     trace_id: TraceId
-    root_order_id: OrderId
+    root_order_id: OrderId | None = None
 
 
 class SignedOrder(WireModel):

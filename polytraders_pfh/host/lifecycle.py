@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Final
 
 from polytraders_hookspecs import Clock, ExchangeReply, OrderFacts, Strategy, UnsignedOrder
-from polytraders_hookspecs.orders import ZERO_BYTES32
 
 from polytraders_pfh.host.dispatch import Closed, EventDispatcher, Partial
 from polytraders_pfh.host.errors import ExchangeRefused
@@ -231,7 +230,6 @@ class OrderLifecycle:
         )
 
     def _from_signed(self, order_id: str, unsigned: UnsignedOrder, strategy: Strategy | None) -> TrackedOrder:
-        root_id = None if unsigned.root_order_id == ZERO_BYTES32 else unsigned.root_order_id
         root = self._orders.get(root_id) if root_id else None
         return TrackedOrder(
             order_id=order_id,
@@ -244,7 +242,7 @@ class OrderLifecycle:
             builder_code=unsigned.builder_code,
             neg_risk=unsigned.neg_risk,
             strategy=strategy or (root.strategy if root else None),
-            root_order_id=root_id,
+            root_order_id=unsigned.root_order_id,
         )
 
     def _add(self, order: TrackedOrder) -> TrackedOrder:

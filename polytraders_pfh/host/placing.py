@@ -180,5 +180,4 @@ def _unsigned(wish: PlaceOrder, trace_id: str, neg_risk: bool) -> UnsignedOrder:
         expiration_s=wish.expiration_s,
         post_only=wish.post_only,
         trace_id=trace_id,
-        root_order_id=ZERO_BYTES32,
     )
