@@ -1,0 +1,68 @@
+"""The seam: what the engine asks of a log, whichever log it is."""
+
+from collections.abc import AsyncIterator, Collection
+from typing import Protocol
+
+from polytraders_pfh.engine.journal.chain import Head
+from polytraders_pfh.engine.journal.commit import Commit
+from polytraders_pfh.engine.journal.records import Kind, Record, Seen, Stored
+
+
+class Journal(Protocol):
+    """An append-only log.
+
+    A log that many hosts share over a bus fits behind the same methods. `append` publishes the canonical
+    bytes to the subject of the root order's partition, with the sequence the publisher expects there, and
+    settles the commit with the sequence that the bus acknowledges; a record's key becomes its message id,
+    or a subject of its own of which the expected last sequence is 0, so that the bus refuses the second.
+    The lease's fencing token is one more fact of `POST_RECORDED`, and an append refused for its sequence
+    (somebody else has written) fails the commit and sets `failed`: the lease is lost, nothing is posted.
+    `read` replays the partition from the bus, which is how another host takes over; `mark_delivered` is
+    the acknowledgement of a consumer. Numbers grow within one partition; nothing compares two partitions.
+    """
+
+    @property
+    def failed(self) -> str:
+        """Why nothing can be recorded any more, or empty. Then nothing is posted; cancels go on."""
+        ...
+
+    @property
+    def pending(self) -> int:
+        """How many kept reports are not marked as delivered."""
+        ...
+
+    def append(self, record: Record) -> Commit:
+        """Enqueue the record behind all before it, and return at once. Call it from the loop.
+
+        Awaiting the commit returns the record's number when it is durable. It raises JournalFailed when
+        the record was not kept or that is not known, and DuplicateRecord when one with its key is kept
+        already. A record without an exact form raises TypeError or ValueError here and now.
+        """
+        ...
+
+    def mark_delivered(self, seq: int) -> None:
+        """Note that the bus has this report. Should the note be lost, the report is offered again."""
+        ...
+
+    def head(self) -> Head:
+        """Return the number and hash of the last durable record."""
+        ...
+
+    def read(self, after: int = 0, kinds: Collection[Kind] | None = None) -> AsyncIterator[Stored]:
+        """Yield the durable records beyond `after`, in order, in bounded memory: what recovery folds.
+
+        Raises JournalFailed where the log is damaged, having yielded everything before.
+        """
+        ...
+
+    async def undelivered(self, after: int, limit: int) -> list[Stored]:
+        """Return the first `limit` kept reports beyond `after` that are not marked as delivered."""
+        ...
+
+    async def seen_events(self, since_ms: int) -> list[Seen]:
+        """Return the events accepted at `since_ms` or later, each with its latest report."""
+        ...
+
+    async def close(self) -> None:
+        """Return when everything that was appended is durable, and let go of the log."""
+        ...
