@@ -230,7 +230,7 @@ class OrderLifecycle:
         )
 
     def _from_signed(self, order_id: str, unsigned: UnsignedOrder, strategy: Strategy | None) -> TrackedOrder:
-        root = self._orders.get(root_id) if root_id else None
+        root = self._orders.get(unsigned.root_order_id) if unsigned.root_order_id else None
         return TrackedOrder(
             order_id=order_id,
             market_id=unsigned.market_id,
