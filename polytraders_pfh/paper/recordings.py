@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import TypeAlias
@@ -68,10 +68,14 @@ class Recording:
         """What could not be read: files and row groups at the opening, then rows as `frames` comes to it."""
         return self._opening.skipped + self.log.skipped
 
-    def frames(self) -> Iterator[Frame]:
-        """Every frame, by the venue's timestamps. A broken row raises RecordingError, unless told to skip."""
-        self.log = ReadLog(self._opening.on_error)
-        return without_duplicates(merged(self._index.segments, self.log), self.log)
+    def frames(self, only: Collection[str] | None = None) -> Iterator[Frame]:
+        """Every frame, by the venue's timestamps. A broken row raises RecordingError, unless told to skip.
+
+        `only` are the condition ids of the markets wanted; rows of others are counted, and need not be whole.
+        """
+        self.log = log = ReadLog(self._opening.on_error, None if only is None else frozenset(only))
+        frames = without_duplicates(merged(self._index.segments, log), log)
+        return frames if only is None else (frame for frame in frames if log.wants(frame.condition_id))
 
 
 def open_recording(path: PathLike | Sequence[PathLike], *, on_error: OnError = "refuse") -> Recording:

@@ -138,6 +138,8 @@ def _frames(group: RowGroup, log: ReadLog) -> Iterator[Frame]:
         for values in zip(*(batch[name] for name in (*BOOK_COLUMNS, "row")), strict=True):
             row = group.first_row + values[-1]
             log.rows_read += 1
+            if not log.wants(values[0]):
+                continue
             try:
                 yield _book(values, str(group.path), row)
             except FrameFault as fault:

@@ -31,9 +31,11 @@ class ReadLog:
     `skipped` holds the first SKIPPED_KEPT faults and `skipped_total` counts all; `duplicates` are books
     read twice; `stale` are books older than one of the same token already played; `crossed` are books whose
     best bid was not below their best ask (yielded all the same); `other_events` counts what is not kept.
+    `only` are the markets asked for (None: all); a reader may pass over rows of others without reading them.
     """
 
     on_error: OnError = "refuse"
+    only: frozenset[str] | None = None
     rows_read: int = 0
     frames: int = 0
     duplicates: int = 0
@@ -42,6 +44,10 @@ class ReadLog:
     skipped_total: int = 0
     skipped: list[Skipped] = field(default_factory=list)
     other_events: Counter[str] = field(default_factory=Counter)
+
+    def wants(self, condition_id: str) -> bool:
+        """Whether this market was asked for."""
+        return self.only is None or condition_id in self.only
 
     def fault(self, file: str, row: int, reason: str) -> None:
         """Write the fault down, or raise RecordingError with its place and reason when told to refuse."""

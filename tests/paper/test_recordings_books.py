@@ -179,3 +179,15 @@ def test_the_sample_is_read_whole_with_its_torn_books_counted() -> None:
     assert len(recording.markets) == 18
     assert sum(market.rows for market in recording.markets) == 38_333
     assert {market.payout_micro for market in recording.markets} == {(0, 1_000_000), (1_000_000, 0)}
+
+
+def test_markets_not_asked_for_are_counted_and_not_read(tmp_path: Path) -> None:
+    other = "0x" + "cd" * 32
+    broken = list_row(T0 + 1, bid_px=[2.0, 0.4], market=other)
+    path = write_lists(tmp_path / "books.parquet", [list_row(), broken, list_row(T0 + 2)])
+    recording = open_recording(path)
+
+    frames = list(recording.frames(only=[MARKET]))
+
+    assert [frame.timestamp_ms for frame in frames] == [T0, T0 + 2]
+    assert recording.log.rows_read == 3

@@ -276,3 +276,12 @@ def test_a_missing_path_an_empty_folder_and_mixed_shapes_are_refused(tmp_path: P
         f"the files were of different shapes: {{'jsonl': '{lines}', 'raw': '{raw}'}}; "
         "open one shape at a time"
     )
+
+
+def test_markets_not_asked_for_are_left_out(tmp_path: Path) -> None:
+    other = "0x" + "cd" * 32
+    path = write_lines(tmp_path / "day.jsonl", [book(), book(T0 + 1, market=other, token="3333")])
+
+    frames = list(open_recording(path).frames(only=[other]))
+
+    assert [frame.condition_id for frame in frames] == [other]
