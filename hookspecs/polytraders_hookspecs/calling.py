@@ -10,7 +10,8 @@ import asyncio
 import inspect
 from collections.abc import Awaitable, Collection
 from dataclasses import dataclass
-from typing import Any, Final
+from types import CoroutineType
+from typing import Any, Final, NamedTuple
 
 import pluggy
 
@@ -20,8 +21,7 @@ _GRACE_S: Final = 1.0
 """How long a cancelled implementation may wind down before nobody waits for it any more."""
 
 
-@dataclass(frozen=True, slots=True)
-class HookResult:
+class HookResult(NamedTuple):
     """One implementation's answer: a value (None is one), or the error that it raised."""
 
     plugin_name: str
@@ -136,9 +136,10 @@ def call_hook(hook_caller: pluggy.HookCaller, /, **kwargs: Any) -> list[HookResu
 def _in_order(hook_caller: pluggy.HookCaller, kwargs: dict[str, Any]) -> list[pluggy.HookImpl]:
     """Return the implementations in pluggy's order, once every argument that they take is there."""
     implementations = hook_caller.get_hookimpls()[::-1]
-    needed = {name for implementation in implementations for name in implementation.argnames}
-    if missing := sorted(needed - kwargs.keys()):
-        raise pluggy.HookCallError(f"hook {hook_caller.name!r} was called without {', '.join(missing)}")
+    missing = [name for impl in implementations for name in impl.argnames if name not in kwargs]
+    if missing:
+        names = ", ".join(sorted(set(missing)))
+        raise pluggy.HookCallError(f"hook {hook_caller.name!r} was called without {names}")
     return implementations
 
 
@@ -151,7 +152,7 @@ def _start(hook_caller: pluggy.HookCaller, implementation: pluggy.HookImpl, kwar
     except Exception as e:
         call.error = e
     else:
-        if inspect.isawaitable(answer):
+        if type(answer) is CoroutineType or inspect.isawaitable(answer):
             call.pending = answer
         else:
             call.value = answer

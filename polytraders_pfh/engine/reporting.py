@@ -16,6 +16,15 @@ from polytraders_pfh.engine.intents import Intent
 
 FIRST: Final = "first"
 FINAL: Final = "final"
+_TOLD: Final = {
+    reason: {
+        "verdict": reason.value,
+        "reason_code": reason.value,
+        "severity": text.severity.value,
+        "user_message": text.user_message,
+    }
+    for reason, text in TEXTS.items()
+}
 
 
 class Fill(NamedTuple):
@@ -76,8 +85,8 @@ def execution_report(
     traceparent: str | None = None,
 ) -> ExecutionReport:
     """Return the report of one accepted event; what it says was validated where it came in."""
-    text = TEXTS[verdict]
     facts: dict[str, Any] = {
+        **_TOLD[verdict],
         "report_id": report_id(fill.order_id, fill.event_ts_ms, step),
         "trace_id": fill.trace_id,
         "bot_id": BOT_ID,
@@ -85,12 +94,8 @@ def execution_report(
         "market_id": intent.market_id,
         "filled_usd": fill.filled_usd,
         "remaining_usd": fill.remaining_usd,
-        "verdict": verdict.value,
         "builder_code": intent.builder_code,
         "evaluated_at_ms": now_ms,
-        "reason_code": verdict.value,
-        "severity": text.severity.value,
-        "user_message": text.user_message,
         "mode": mode,
         "executed": executed,
         "final": final,
