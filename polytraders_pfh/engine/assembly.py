@@ -89,15 +89,20 @@ def assemble(host: HostServices, settings: Settings, version: str, journal: Jour
     )
     exchange = Exchange(host.clob_public, host.clob_auth, host.signer, books, timeout_s)
     intents = IntentTable(execution.max_intents, execution.tombstone_ms)
+    journal = journal or MemoryJournal()
     outbox = Outbox(
-        host.reports, host.clock, max_pending=execution.max_pending_reports, publish_timeout_s=timeout_s
+        host.reports,
+        journal,
+        host.clock,
+        max_pending=execution.max_pending_reports,
+        publish_timeout_s=timeout_s,
     )
     declared = Declared(host.event_keys, execution.max_decision_reports)
     recovery = Recovery(host.orders, exchange, intents, declared, host.clock, timeout_s)
     tools = Tools(
         exchange=exchange,
         books=books,
-        journal=journal or MemoryJournal(),
+        journal=journal,
         kill=KillLatch(host.kill_switch, timeout_s),
         intents=intents,
         clock=host.clock,

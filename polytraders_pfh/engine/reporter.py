@@ -89,7 +89,7 @@ class Reporter:
             expected_fill_ms=self._t.books.expected_fill_ms(intent.token_id, intent.side, rest_micro),
             traceparent=traceparent(work.span),
         )
-        await self._keep(report)
+        self._keep(report)
         if final:
             self._watch(work, intent, decision, report)
         else:
@@ -104,7 +104,7 @@ class Reporter:
         report = rejection(
             str(e), envelope.signature, envelope.event_ts_ms, self._t.clock.now_ms(), self.mode
         )
-        await self._keep(report)
+        self._keep(report)
         return report
 
     async def hold_unhandled(self, fill: Fill, e: Exception) -> ExecutionReport:
@@ -128,12 +128,17 @@ class Reporter:
             final=True,
             event_ts_ms=fill.event_ts_ms,
         )
-        self._outbox.offer(report)
+        self._keep(report)
         return report
 
-    async def _keep(self, report: ExecutionReport) -> None:
-        """Record the report, then offer it to the bus; a journal that fails stops posts, never reports."""
-        facts = {"report_id": report.report_id, "verdict": report.verdict, "final": report.final}
+    def _keep(self, report: ExecutionReport) -> None:
+        """Record the report and have it published once it is durable. Nothing waits for that here."""
+        facts: dict[str, str | int | bool | None] = {
+            "report_id": report.report_id,
+            "verdict": report.verdict,
+            "final": report.final,
+            "event_ts_ms": report.event_ts_ms,
+        }
         record = Record(
             Kind.REPORTED,
             report.evaluated_at_ms,
@@ -141,11 +146,12 @@ class Reporter:
             report.root_order_id or "",
             report.order_id or "",
             facts,
+            payload=report.to_json(),
+            message_id=report.report_id,
+            partition_key=report.trace_id or report.report_id,
+            traceparent=report.traceparent or "",
         )
-        try:
-            await self._t.journal.append(record)
-        finally:
-            self._outbox.offer(report)
+        self._outbox.offer(record)
 
     def _watch(self, work: Work, intent: Intent, decision: Decision | None, report: ExecutionReport) -> None:
         """Count and trace what was decided. Nothing here changes it."""

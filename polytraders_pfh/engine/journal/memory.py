@@ -2,6 +2,7 @@
 
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Collection
+from itertools import islice
 
 from polytraders_pfh.engine.journal.chain import START, Head, link
 from polytraders_pfh.engine.journal.commit import (
@@ -88,11 +89,8 @@ class MemoryJournal:
 
     async def undelivered(self, after: int, limit: int) -> list[Stored]:
         """Return the first reports beyond `after` that are not marked as delivered."""
-        found: list[Stored] = []
-        for seq, record in self._reports.items():
-            if seq > after and len(found) < limit:
-                found.append(Stored(seq, record, b""))
-        return found
+        beyond = (Stored(seq, record, b"") for seq, record in self._reports.items() if seq > after)
+        return list(islice(beyond, limit))
 
     async def seen_events(self, since_ms: int) -> list[Seen]:
         """Return the accepted events among the kept records, each with its latest report."""
