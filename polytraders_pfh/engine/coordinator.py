@@ -324,13 +324,15 @@ def take_cumulative(work: Work, order: ChainOrder) -> None:
     """Take an event's cumulative fill; a newer event that takes a fill back says so.
 
     Amounts in pUSD round a size down by less than one micro-pUSD's worth of shares, so that much is
-    not a reversal.
+    not a reversal. Nor is an event that only lags behind what the exchange's record said meanwhile.
     """
     fill = work.fill
     filled = min(size_down(fill.filled_usd_micro, order.price_micro), order.size_micro)
     rounding = MICRO // order.price_micro + 1
-    if fill.event_ts_ms >= order.last_event_ms and filled + rounding < order.filled_micro:
-        work.warnings += (Reason.FILL_REVERSED,)
-        order.filled_micro = filled
+    if fill.event_ts_ms >= order.last_event_ms:
+        if filled + rounding < order.told_micro:
+            work.warnings += (Reason.FILL_REVERSED,)
+            order.filled_micro = filled
+        order.told_micro = filled
     order.filled_micro = max(order.filled_micro, filled)
     order.last_event_ms = max(order.last_event_ms, fill.event_ts_ms)

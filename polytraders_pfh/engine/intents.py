@@ -18,7 +18,10 @@ from polytraders_pfh.core.policy import Policy
 
 @dataclass(slots=True)
 class ChainOrder:
-    """One order of a chain, as far as is known. Sizes in micro-shares, times in Unix ms."""
+    """One order of a chain, as far as is known. Sizes in micro-shares, times in Unix ms.
+
+    `filled_micro` is the most that events and records have said, `told_micro` what the newest event said.
+    """
 
     order_id: str
     price_micro: int
@@ -26,6 +29,7 @@ class ChainOrder:
     filled_micro: int = 0
     may_fill: bool = True
     last_event_ms: int = 0
+    told_micro: int = 0
 
     def child(self) -> Child:
         """Return the order as the core's laws look at it."""

@@ -163,6 +163,15 @@ async def test_fill_that_is_taken_back_is_warned_about_and_decided_anew(host: Fa
     assert report.verdict == "HOLD_REMAINDER"
 
 
+async def test_event_that_lags_behind_the_record_read_for_a_chase_is_no_reversal(host: FakeHost) -> None:
+    host.exchange.orders[ROOT].matched = 400_000_000
+    await host.bot.on_partial_fill(partial(policy="chase"))
+
+    late = await host.bot.on_partial_fill(partial(filled="210", remaining="240", at_ms=NOW_MS + 1))
+
+    assert (late.verdict, late.warnings) == ("REMAINDER_CLOSED", None)
+
+
 async def test_remaining_is_always_original_less_filled(host: FakeHost) -> None:
     for i, (filled, remaining) in enumerate([("200", "250"), ("200.5", "249.5"), ("449", "1")]):
         report = await host.bot.on_partial_fill(partial(filled=filled, remaining=remaining, at_ms=NOW_MS + i))
