@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from polytraders_pfh.core.money import MICRO
 from polytraders_pfh.core.reasons import Reason
 from polytraders_pfh.telemetry import names
+from polytraders_pfh.telemetry.deferred import DeferredHistogram
 from polytraders_pfh.telemetry.names import Metric
 
 _USD_BUCKETS: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000)
@@ -45,14 +46,17 @@ class Metrics:
         def histogram(metric: Metric, buckets: tuple[float, ...]) -> Histogram:
             return Histogram(metric.full_name, metric.meaning, buckets=buckets, registry=registry)
 
+        def deferred(metric: Metric) -> DeferredHistogram:
+            return DeferredHistogram(metric.full_name, metric.meaning, _SECONDS_BUCKETS, registry)
+
         decisions = counter(names.DECISIONS)
         self.decisions = {reason.value: decisions.labels(reason.value) for reason in Reason}
         rejected = counter(names.REJECTED_EVENTS)
         self.rejected = {why: rejected.labels(why) for why in REJECTIONS}
         self.remainder_usd = histogram(names.REMAINDER_USD, _USD_BUCKETS)
         self.chase_ticks = histogram(names.CHASE_TICKS, _TICK_BUCKETS)
-        self.decide_seconds = histogram(names.DECIDE_SECONDS, _SECONDS_BUCKETS)
-        self.event_age_seconds = histogram(names.EVENT_AGE_SECONDS, _SECONDS_BUCKETS)
+        self.decide_seconds = deferred(names.DECIDE_SECONDS)
+        self.event_age_seconds = deferred(names.EVENT_AGE_SECONDS)
         self.in_flight = gauge(names.IN_FLIGHT)
         self.active_intents = gauge(names.ACTIVE_INTENTS)
         self.shed = counter(names.SHED)

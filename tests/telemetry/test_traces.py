@@ -10,11 +10,12 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from polytraders_hookspecs import otel_trace_id
 from polytraders_hookspecs.tracing import PolytradersIdGenerator
-from prometheus_client import generate_latest
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from support.fake_host import ROOT, TRACE, FakeHost, Resting, book, partial
 
 from polytraders_pfh.telemetry import names
+from polytraders_pfh.telemetry.deferred import DeferredHistogram
 
 
 @pytest.fixture
@@ -146,3 +147,16 @@ def test_the_card_s_three_metrics_have_their_exact_names_and_labels() -> None:
         (f"{prefix}remainder_usd", "histogram", ()),
         (f"{prefix}chase_ticks", "histogram", ()),
     ]
+
+
+def test_deferred_histogram_counts_like_a_plain_one() -> None:
+    registry = CollectorRegistry()
+    deferred = DeferredHistogram("waits", "Waits.", (0.1, 1.0), registry)
+    for value in [0.05] * 5_000 + [0.5, 2.0]:
+        deferred.observe(value)
+
+    assert registry.get_sample_value("waits_bucket", {"le": "0.1"}) == 5_000
+    assert registry.get_sample_value("waits_bucket", {"le": "1.0"}) == 5_001
+    assert registry.get_sample_value("waits_count") == 5_002
+    with pytest.raises(ValueError, match="Duplicated timeseries"):
+        DeferredHistogram("waits", "Waits.", (0.1,), registry)
