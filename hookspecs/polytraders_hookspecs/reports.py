@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from polytraders_hookspecs.events import BuilderCode, ConditionId, OrderId, Side, TokenId, TraceId
 from polytraders_hookspecs.wire import Amount, Figure, Millis, Price, WireModel
@@ -10,7 +10,12 @@ from polytraders_hookspecs.wire import Amount, Figure, Millis, Price, WireModel
 Severity = Literal["INFO", "WARN", "HARD_REJECT"]
 Mode = Literal["shadow_only", "quarantine", "limited_live", "general_live"]
 
-Words = Annotated[tuple[str, ...], Field(strict=False)]
+
+def _tuple_of(value: object) -> object:
+    return tuple(value) if type(value) is list else value
+
+
+Words = Annotated[tuple[str, ...], BeforeValidator(_tuple_of)]
 """Texts; a JSON array reads back as one."""
 
 
@@ -92,7 +97,7 @@ class BotManifest(WireModel):
     version: str
     hookspec_version: str
     mode: Mode
-    modes: Annotated[tuple[Mode, ...], Field(strict=False)]
+    modes: Annotated[tuple[Mode, ...], BeforeValidator(_tuple_of)]
     reads: Words
     emits: Words
     topics: Words
