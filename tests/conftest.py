@@ -3,4 +3,5 @@
 from hypothesis import settings
 
 settings.register_profile("ci", deadline=None)
+settings.register_profile("long", deadline=None, max_examples=5_000)
 settings.load_profile("ci")

@@ -612,3 +612,14 @@ def test_a_field_name_that_is_not_text_is_not_printed(key: object) -> None:
 def test_messages_are_frozen() -> None:
     with pytest.raises(ValueError, match="frozen"):
         report().verdict = "OTHER"
+
+
+@pytest.mark.parametrize("words", [range(10), {"a"}, {"a": 1}, iter(["a"]), "ab", [1], (b"a",)])
+def test_a_list_of_texts_is_a_list_or_a_tuple_of_texts_and_nothing_that_merely_iterates(
+    words: object,
+) -> None:
+    """Lax reading would walk any iterable, however long, before looking at what it yields."""
+    with pytest.raises(WireError, match=r"^ExecutionReport\.warnings"):
+        ExecutionReport.from_members(
+            {"report_id": "r", "bot_id": "b", "verdict": "V", "evaluated_at_ms": 1, "warnings": words}
+        )
