@@ -54,12 +54,12 @@ def begin_after(shelf: Shelf, last: Path, head: Head, now_ms: int) -> Segment:
 def begun(path: Path) -> bool:
     """Whether anything was ever written into this file; a crash may leave one that is empty.
 
+    It is opened for writing, so that SQLite takes back what a crash left half done in it.
+
     Raises:
         sqlite3.Error: The file is no database.
     """
-    if path.stat().st_size == 0 and not path.with_name(path.name + "-wal").exists():
-        return False
-    with closing(sqlite3.connect(f"file:{quoted(path)}?mode=ro", uri=True)) as db:
+    with closing(sqlite3.connect(f"file:{quoted(path)}?mode=rw", uri=True)) as db:
         tables: int = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
         return tables > 0
 

@@ -10,6 +10,7 @@
 it is found and the next one begins in the schema of the day. A file of a newer schema is refused.
 """
 
+import os
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
@@ -223,6 +224,8 @@ def head_in(connection: sqlite3.Connection) -> Head:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
+    # For its owner alone; what SQLite puts beside the file takes the same mode.
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     connection = sqlite3.connect(
         f"file:{quoted(path)}?mode=rwc", uri=True, isolation_level=None, timeout=_BUSY_S, cached_statements=64
     )
