@@ -77,16 +77,18 @@ class RecordedFlow:
         self.name = name
         self.credit = credit
         self._played = tuple(m for m in recording.markets if only is None or m.condition_id in only)
+        self._whole = len(self._played) == len(recording.markets)
+        self._frames = 0
         self.markets = tuple(_flow_market(market) for market in self._played)
 
     @property
     def total(self) -> int:
-        """Rows of the recording."""
-        return self._recording.total_rows
+        """Rows of the played markets."""
+        return self._recording.total_rows if self._whole else sum(market.rows for market in self._played)
 
     def done(self) -> int:
-        """Rows read."""
-        return self._recording.log.rows_read
+        """Rows read of them."""
+        return self._recording.log.rows_read if self._whole else self._frames
 
     def moves(self, lanes: Sequence[Lane]) -> Iterator[Move]:
         """Every frame of the played markets.
@@ -107,11 +109,11 @@ class RecordedFlow:
 
             return Move(frame.timestamp_ms, frame.condition_id, apply)
 
-        for frame in self._recording.frames():
+        for frame in self._recording.frames(None if self._whole else wanted):
             if frame.timestamp_ms > last_ms:
                 return
-            if frame.condition_id in wanted:
-                yield move(frame)
+            self._frames += 1
+            yield move(frame)
 
     def _crowd(self, lane: Lane) -> RecordedCrowd:
         tokens = [token.token_id for market in self._played for token in market.tokens]

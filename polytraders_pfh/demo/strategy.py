@@ -95,7 +95,8 @@ class Strategist:
         if now_ms + window_ms > market.last_ms:
             return None
         chance = self._chance[condition_id]
-        outcome, side = chance.randrange(2), chance.choice(("BUY", "SELL"))
+        outcome = chance.randrange(2)
+        side: Side = "BUY" if chance.randrange(2) else "SELL"
         touch = _touch(reference, market.market, outcome, now_ms)
         if touch is None:
             return None

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from polytraders_pfh.config import BOT_ID
@@ -25,11 +26,13 @@ from polytraders_pfh.paper.venue import VenueOptions
 STARTING_USD: Final = 10_000_000
 PAIRS_PER_MARKET: Final = 100_000
 
-BOT_SETTINGS: Final[Mapping[str, Any]] = {
-    "mode": "general_live",
-    # A slow machine shall decide as a fast one does, so it is given longer than the 300 ms of a real host.
-    "execution": {"timeout_ms": 5_000},
-}
+BOT_SETTINGS: Final[Mapping[str, Any]] = MappingProxyType(
+    {
+        "mode": "general_live",
+        # A slow machine shall decide as a fast one does, so it is given longer than a real host's 300 ms.
+        "execution": {"timeout_ms": 5_000},
+    }
+)
 """What differs from the plugin's defaults: it acts, in a world where the money is paper."""
 
 

@@ -1,0 +1,33 @@
+"""The product at work: paper exchange, host and plugin on recorded books, judged by an oracle.
+
+    run_demo(DemoOptions(seed=7))            real recorded books, hold, cancel and chase side by side
+    run_replay(ReplayOptions(paths, seed=7)) the same over recordings of your own
+    run_paper(PaperOptions(), print)         the paper exchange alone
+
+Every fill is SIMULATED. The market waits while an order is being handled, so latency is not simulated, and
+one seed gives one story on any machine: markets, orders, ids, fills, verdicts and figures. What may differ
+is only what is read from the machine itself: seconds and frames per second.
+"""
+
+from polytraders_pfh.demo.app import DemoOptions, ReplayOptions, run_demo, run_replay
+from polytraders_pfh.demo.errors import DemoError, NotAtRest
+from polytraders_pfh.demo.lanes import POLICIES
+from polytraders_pfh.demo.result import Plan, Progress, Result
+from polytraders_pfh.demo.run import Run
+from polytraders_pfh.demo.serving import PaperOptions, run_paper
+
+__all__ = [
+    "POLICIES",
+    "DemoError",
+    "DemoOptions",
+    "NotAtRest",
+    "PaperOptions",
+    "Plan",
+    "Progress",
+    "ReplayOptions",
+    "Result",
+    "Run",
+    "run_demo",
+    "run_paper",
+    "run_replay",
+]

@@ -1,0 +1,170 @@
+"""The end of a run: what happened, policy by policy, and what the oracle found; as a page or as JSON."""
+
+import json
+from collections.abc import Iterable
+from fractions import Fraction
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from polytraders_pfh.core.money import plain
+from polytraders_pfh.demo.result import Result
+from polytraders_pfh.demo.tally import Figures, price_text
+from polytraders_pfh.demo.words import verdict_style
+from polytraders_pfh.paper.frames import Skipped
+
+SKIPPED_SHOWN = 10
+
+
+def print_summary(console: Console, result: Result, skipped: Iterable[Skipped] = ()) -> None:
+    """Print the page."""
+    plan = result.plan
+    console.print()
+    console.print(Text("What became of the partial fills", style="bold"), Text("(every fill SIMULATED)"))
+    console.print(_facts(result))
+    console.print(_policies(result.figures))
+    console.print(_verdicts(result))
+    _print_skipped(console, list(skipped))
+    if not result.complete:
+        console.print(Text("stopped early: the figures are those so far", style="yellow"))
+    _print_violations(console, result)
+    console.print(Text(f"data: {plan.flow.name}; {plan.flow.credit}", style="dim"))
+
+
+def json_text(result: Result, skipped: Iterable[Skipped] = ()) -> str:
+    """Return the result as one line of JSON. Sizes are exact decimal texts, prices rounded to millionths."""
+    plan = result.plan
+    members: dict[str, Any] = {
+        "orders": result.orders,
+        "chase_orders": result.chase_orders,
+        "partial_fills": result.partial_fills,
+        "verdicts": dict(sorted(result.verdicts.items())),
+        "warnings": dict(sorted(result.warnings.items())),
+        "violations": len(result.violations),
+        "violation_list": [
+            {"rule": each.rule, "where": each.where, "text": each.text} for each in result.violations
+        ],
+        "simulated_fills": True,
+        "policies": [_row(each) for each in result.figures],
+        "kill_switch_cancelled": result.killed,
+        "mode": result.mode,
+        "seed": plan.seed,
+        "markets": [
+            {"condition_id": market.market.condition_id, "title": market.title}
+            for market in plan.flow.markets
+        ],
+        "source": plan.flow.name,
+        "attribution": plan.flow.credit,
+        "frames": result.moves,
+        "seconds": round(result.elapsed_s, 3),
+        "frames_per_second": round(_rate(result), 1),
+        "complete": result.complete,
+        "skipped": [{"file": each.file, "row": each.row, "reason": each.reason} for each in skipped],
+    }
+    return json.dumps(members, ensure_ascii=False)
+
+
+def _row(figures: Figures) -> dict[str, Any]:
+    return {
+        "policy": figures.policy,
+        "side": figures.side,
+        "orders": figures.orders,
+        "fully_filled": figures.fully_filled,
+        "partial_fills": figures.partial_fills,
+        "shares_wanted": plain(figures.wanted_micro),
+        "shares_filled": plain(figures.filled_micro),
+        "shares_left": plain(figures.left_micro),
+        "intent_price": _price_or_none(figures.intent_price),
+        "blended_price": _price_or_none(figures.blended_price),
+        "cost_per_share": price_text(figures.cost_per_share, 6),
+        "chases": figures.chases,
+        "max_adverse_ticks": float(figures.max_adverse_ticks),
+    }
+
+
+def _price_or_none(price: Fraction | None) -> str | None:
+    return None if price is None else price_text(price, 6)
+
+
+def _rate(result: Result) -> float:
+    return result.moves / result.elapsed_s if result.elapsed_s else 0.0
+
+
+def _facts(result: Result) -> Text:
+    killed = (
+        "" if result.killed is None else f"; at the end the kill switch cancelled {result.killed} remainders"
+    )
+    return Text(
+        f"{result.orders} orders in {len(result.plan.flow.markets)} markets, "
+        f"{result.partial_fills} partial fills, {result.chase_orders} chase orders{killed}. "
+        f"{result.moves:,} frames in {result.elapsed_s:.1f} s ({_rate(result):,.0f}/s), "
+        f"seed {result.plan.seed}, mode {result.mode}."
+    )
+
+
+def _policies(figures: Iterable[Figures]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
+    table.add_column("policy")
+    table.add_column("side")
+    for name in (
+        "orders",
+        "filled whole",
+        "shares filled",
+        "shares left",
+        "intent price",
+        "blended",
+        "cost/share",
+        "chases",
+        "max ticks",
+    ):
+        table.add_column(name, justify="right")
+    last = ""
+    for each in figures:
+        table.add_row(
+            each.policy if each.policy != last else "",
+            each.side,
+            str(each.orders),
+            str(each.fully_filled),
+            plain(each.filled_micro),
+            plain(each.left_micro),
+            price_text(each.intent_price),
+            price_text(each.blended_price),
+            price_text(each.cost_per_share),
+            str(each.chases),
+            f"{float(each.max_adverse_ticks):g}",
+        )
+        last = each.policy
+    return table
+
+
+def _verdicts(result: Result) -> Text:
+    text = Text()
+    for verdict, count in sorted(result.verdicts.items(), key=lambda item: (-item[1], item[0])):
+        text.append(f"{count:>6} ", style="bold")
+        text.append(f"{verdict}\n", style=verdict_style(verdict))
+    for warning, count in sorted(result.warnings.items(), key=lambda item: (-item[1], item[0])):
+        text.append(f"{count:>6} {warning} (warning)\n", style="dim")
+    return text
+
+
+def _print_violations(console: Console, result: Result) -> None:
+    count = len(result.violations)
+    if not count:
+        console.print(
+            Text("0 invariant violations", style="bold green"), Text("(judged on the exchange's records)")
+        )
+        return
+    console.print(Text(f"{count} invariant violations", style="bold red"))
+    for violation in result.violations:
+        console.print(Text(f"  {violation}", style="red"), soft_wrap=True)
+
+
+def _print_skipped(console: Console, skipped: list[Skipped]) -> None:
+    for each in skipped[:SKIPPED_SHOWN]:
+        place = f"{each.file}, row {each.row}" if each.row else each.file
+        console.print(Text(f"skipped {place}: {each.reason}", style="yellow"), soft_wrap=True)
+    if len(skipped) > SKIPPED_SHOWN:
+        console.print(Text(f"… and {len(skipped) - SKIPPED_SHOWN} more were skipped", style="yellow"))
