@@ -25,7 +25,8 @@ except ModuleNotFoundError:
 
 EXIT_WRONG: Final = 2
 EXIT_FAILED: Final = 1
-DEFAULT_SEED: Final = 7
+EXIT_INTERRUPTED: Final = 130
+DEFAULT_SEED: Final = 6
 _POLICIES: Final = ("hold", "cancel", "chase")
 
 
@@ -55,6 +56,8 @@ def _sentences(extra: str) -> Iterator[None]:
             f"run: pip install 'polytraders-pfh[{extra}]'",
             EXIT_WRONG,
         )
+    except KeyboardInterrupt:
+        _leave("interrupted before there was anything to sum up", EXIT_INTERRUPTED)
     except (ConfigError, RecordingError) as e:
         _leave(str(e), EXIT_WRONG)
     except PfhError as e:

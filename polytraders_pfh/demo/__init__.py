@@ -1,7 +1,7 @@
 """The product at work: paper exchange, host and plugin on recorded books, judged by an oracle.
 
-    run_demo(DemoOptions(seed=7))            real recorded books, hold, cancel and chase side by side
-    run_replay(ReplayOptions(paths, seed=7)) the same over recordings of your own
+    run_demo(DemoOptions(seed=6))            real recorded books, hold, cancel and chase side by side
+    run_replay(ReplayOptions(paths, seed=6)) the same over recordings of your own
     run_paper(PaperOptions(), print)         the paper exchange alone
 
 Every fill is SIMULATED. The market waits while an order is being handled, so latency is not simulated, and

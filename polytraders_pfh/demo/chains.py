@@ -4,8 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from polytraders_pfh.demo.desk import Intent
-from polytraders_pfh.paper.exchange import Exchange
-from polytraders_pfh.paper.model import MICRO, OrderEvent, OrderRecord, Trade, TradeStatus
+from polytraders_pfh.paper.model import OrderEvent, OrderRecord, Trade, TradeStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,19 +91,3 @@ def fills_of(trade: Trade) -> list[Fill]:
     """Return a trade as fills of its orders, taker first; each at its own token's price."""
     taker = Fill(trade.taker_order_id, trade.size_micro, trade.price_micro)
     return [taker, *(Fill(m.order_id, m.matched_micro, m.price_micro) for m in trade.maker_fills)]
-
-
-def usd_text(pico: int) -> str:
-    """Return 10^-12 pUSD as text with all its digits."""
-    whole, rest = divmod(abs(pico), MICRO * MICRO)
-    text = f"{whole}.{rest:012d}".rstrip("0").rstrip(".")
-    return f"-{text}" if pico < 0 else text
-
-
-def open_chain_ids(exchange: Exchange, api_key: str, intent: Intent) -> tuple[str, ...]:
-    """Return the ids of an intent's orders that are open now."""
-    return tuple(
-        order.order_id
-        for order in exchange.open_orders(api_key, token_id=intent.token_id)
-        if order.request.builder_code == intent.builder_code
-    )

@@ -117,13 +117,7 @@ class RecordedFlow:
 
     def _crowd(self, lane: Lane) -> RecordedCrowd:
         tokens = [token.token_id for market in self._played for token in market.tokens]
-        renamed = [
-            replace(
-                market,
-                condition_id=lane.condition_id(market.condition_id),
-            )
-            for market in self._played
-        ]
+        renamed = [replace(m, condition_id=lane.condition_id(m.condition_id)) for m in self._played]
         return RecordedCrowd(renamed, token_map={token: lane.token_id(token) for token in tokens})
 
 

@@ -13,7 +13,7 @@ from polytraders_pfh.paper.frames import RecordedMarket
 from polytraders_pfh.paper.recordings import Recording, open_recording, resolvedkit_sample
 from polytraders_pfh.paper.segments import OnError
 
-SAMPLE_NAME: Final = "resolvedkit sample: recorded Polymarket books"
+SAMPLE_NAME: Final = "resolvedkit sample"
 SAMPLE_CREDIT: Final = "Resolved Markets (resolvedkit), CC BY 4.0"
 SYNTHETIC_MS: Final = 300_000
 

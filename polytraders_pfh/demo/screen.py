@@ -26,6 +26,7 @@ from polytraders_pfh.demo.words import (
 
 FRAME_S: Final = 0.1
 IDEAS_SHOWN: Final = 4
+WIDE: Final = 96
 
 
 class Screen(Protocol):
@@ -125,37 +126,38 @@ class LiveTable:
             Text(f"{date_text(progress.now_ms)} UTC, market time", style="dim"),
         )
         head.add_row(
-            Text(self._plan.flow.name, style="dim"),
-            Text(f"fills are SIMULATED · mode {self._mode} · seed {self._plan.seed}", style="dim"),
+            Text(f"{self._plan.flow.name}", style="dim"),
+            Text(f"fills SIMULATED, {self._mode}, seed {self._plan.seed}", style="dim"),
         )
         rate = progress.moves / progress.elapsed_s if progress.elapsed_s else 0.0
         self._bar.update(self._task, total=max(progress.total, 1), completed=progress.done, rate=rate)
-        parts = (head, self._bar, Text(), cards_table(self._board), self._counts())
+        wide = self._live.console.width >= WIDE
+        parts = (head, self._bar, Text(), cards_table(self._board, 10 if wide else 6), self._counts())
         return Panel(Group(*parts), padding=(0, 1), border_style="cyan")
 
     def _counts(self) -> Text:
         text = Text()
         for verdict, count in self._board.verdicts.most_common():
-            text.append(f"{short_verdict(verdict)} ", style=verdict_style(verdict))
-            text.append(f"{count}   ", style="bold")
+            text.append(f"{count} ", style="bold")
+            text.append(f"{short_verdict(verdict)}   ", style=verdict_style(verdict))
         if self._board.killed:
             text.append(" KILL SWITCH ON ", style="bold white on red")
         return text if text.plain else Text("waiting for the first partial fill …", style="dim")
 
 
-def cards_table(board: Board, ideas: int = IDEAS_SHOWN) -> Table:
-    """Return the newest ideas, a row per policy; those that are open or traded come first."""
+def cards_table(board: Board, bar_width: int, ideas: int = IDEAS_SHOWN) -> Table:
+    """Return the newest ideas that rest or have traded: the order, and how it fares under each policy."""
     table = Table(box=None, expand=True, pad_edge=False, header_style="dim")
-    table.add_column("order", ratio=3, no_wrap=True)
+    table.add_column("order", ratio=1, no_wrap=True)
     table.add_column("policy", no_wrap=True)
     table.add_column("", no_wrap=True)
     table.add_column("filled", justify="right", no_wrap=True)
     table.add_column("left", justify="right", no_wrap=True)
-    table.add_column("last verdict", ratio=2, no_wrap=True)
-    table.add_column("chase at", justify="right", no_wrap=True)
+    table.add_column("verdict", min_width=11, no_wrap=True)
+    table.add_column("chase", justify="right", no_wrap=True)
     for cards in _newest(board, ideas):
-        for i, card in enumerate(cards):
-            table.add_row(*_row(card, first=i == 0))
+        for card, text in zip(cards, _order_texts(cards[0], len(cards)), strict=True):
+            table.add_row(text, *_row(card, bar_width))
         table.add_row()
     return table
 
@@ -168,17 +170,23 @@ def _newest(board: Board, ideas: int) -> list[list[Card]]:
     return lively[-ideas:]
 
 
-def _row(card: Card, *, first: bool) -> Sequence[RenderableType]:
+def _order_texts(card: Card, rows: int) -> list[Text]:
+    """Return what stands beside the policies of one order: the order, its market, whose it is."""
     intent = card.intent
+    first = Text(f"#{intent.number} {order_text(intent)}", style="bold")
+    if rows == 1:
+        first.append(f"  {intent.title}", style="not bold dim")
+    more = [Text(intent.title, style="dim"), Text(f"strategy {intent.style}", style="dim")]
+    return [first, *more, *[Text()] * rows][:rows]
+
+
+def _row(card: Card, bar_width: int) -> Sequence[RenderableType]:
     quiet = "" if card.open else "dim"
     return (
-        Text(f"#{intent.number} {order_text(intent)}  ({intent.style})", style="bold" if card.open else "dim")
-        if first
-        else Text(),
-        Text(intent.policy, style=quiet),
-        Text(bar(card), style="green" if card.open else "dim green"),
+        Text(card.intent.policy, style=quiet),
+        Text(bar(card, bar_width), style="green" if card.open else "dim green"),
         Text(plain(card.filled_micro), style=quiet),
         Text(plain(card.left_micro), style=quiet),
-        Text(short_verdict(card.verdict), style=verdict_style(card.verdict) if card.verdict else "dim"),
+        Text(short_verdict(card.verdict), style=verdict_style(card.verdict)),
         Text(card.chase_price, style=quiet),
     )

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from polytraders_pfh.core.money import plain
+from polytraders_pfh.core.money import MICRO, plain
 from polytraders_pfh.demo.result import Result
 from polytraders_pfh.demo.tally import Figures, price_text
 from polytraders_pfh.demo.words import verdict_style
@@ -106,37 +106,33 @@ def _facts(result: Result) -> Text:
 
 
 def _policies(figures: Iterable[Figures]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
-    table.add_column("policy")
-    table.add_column("side")
-    for name in (
-        "orders",
-        "filled whole",
-        "shares filled",
-        "shares left",
-        "intent price",
-        "blended",
-        "cost/share",
-        "chases",
-        "max ticks",
-    ):
-        table.add_column(name, justify="right")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, header_style="dim")
+    table.add_column("policy", no_wrap=True)
+    table.add_column("side", no_wrap=True)
+    for name in ("orders", "filled", "left", "intent", "blended", "cost", "chases", "ticks"):
+        table.add_column(name, justify="right", no_wrap=True)
     last = ""
     for each in figures:
+        if last and each.policy != last:
+            table.add_section()
         table.add_row(
             each.policy if each.policy != last else "",
             each.side,
             str(each.orders),
-            str(each.fully_filled),
-            plain(each.filled_micro),
-            plain(each.left_micro),
+            f"{each.filled_micro / MICRO:,.0f}",
+            f"{each.left_micro / MICRO:,.0f}",
             price_text(each.intent_price),
             price_text(each.blended_price),
-            price_text(each.cost_per_share),
+            Text(price_text(each.cost_per_share), style="red" if each.cost_pico > 0 else ""),
             str(each.chases),
             f"{float(each.max_adverse_ticks):g}",
         )
         last = each.policy
+    table.caption = (
+        "filled and left in shares; intent and blended price over what filled, cost per share beyond the "
+        "intent's price; ticks: the worst fill's distance from it"
+    )
+    table.caption_justify = "left"
     return table
 
 

@@ -23,18 +23,18 @@ SHORT: Final = {
     "HOLD_REMAINDER": "held",
     "CANCELLED_REMAINDER": "cancelled",
     "CHASE_ORDER_SUBMITTED": "chased",
-    "PARTIAL_FILL_DUST_AUTO_CANCEL": "dust, cancelled",
-    "PARTIAL_FILL_BOOK_THIN_CANCEL": "book thin, cancelled",
-    "PARTIAL_FILL_CHASE_ABORTED": "too far, cancelled",
-    "REMAINDER_CLOSED": "nothing left",
+    "PARTIAL_FILL_DUST_AUTO_CANCEL": "dust",
+    "PARTIAL_FILL_BOOK_THIN_CANCEL": "thin book",
+    "PARTIAL_FILL_CHASE_ABORTED": "too far",
+    "REMAINDER_CLOSED": "closed",
     "KILL_SWITCH_ACTIVE": "kill switch",
 }
 """A verdict in the table's few letters; the summary has the codes."""
 
 
 def verdict_style(verdict: str) -> str:
-    """Return the colour of a verdict."""
-    return STYLES.get(verdict, "red")
+    """Return the colour of a verdict; none without one."""
+    return STYLES.get(verdict, "red") if verdict else ""
 
 
 def short_verdict(verdict: str) -> str:
@@ -57,7 +57,7 @@ def date_text(at_ms: int) -> str:
     return f"{datetime.fromtimestamp(at_ms / 1_000, UTC):%Y-%m-%d %H:%M:%S}"
 
 
-def bar(card: Card, width: int = 10) -> str:
+def bar(card: Card, width: int) -> str:
     """Return how much of an intent is filled, drawn."""
     eighths = min(card.filled_micro * width * 8 // max(card.intent.size_micro, 1), width * 8)
     full, rest = divmod(eighths, 8)
