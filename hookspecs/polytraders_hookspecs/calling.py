@@ -48,13 +48,12 @@ def refuse_wrappers(manager: pluggy.PluginManager) -> None:
         HookWrapperRefused: Names the plugin and the hook.
     """
     for name, caller in sorted(vars(manager.hook).items()):
-        if isinstance(caller, pluggy.HookCaller):
-            for implementation in caller.get_hookimpls():
-                if implementation.wrapper or implementation.hookwrapper:
-                    raise HookWrapperRefused(
-                        f"plugin {implementation.plugin_name!r} wraps hook {name!r}; the host awaits hooks "
-                        "itself, so write a plain implementation with tryfirst or trylast instead"
-                    )
+        for implementation in caller.get_hookimpls():
+            if implementation.wrapper or implementation.hookwrapper:
+                raise HookWrapperRefused(
+                    f"plugin {implementation.plugin_name!r} wraps hook {name!r}; the host awaits hooks "
+                    "itself, so write a plain implementation with tryfirst or trylast instead"
+                )
 
 
 async def gather_hook(
