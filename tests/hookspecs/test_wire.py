@@ -623,3 +623,30 @@ def test_a_list_of_texts_is_a_list_or_a_tuple_of_texts_and_nothing_that_merely_i
         ExecutionReport.from_members(
             {"report_id": "r", "bot_id": "b", "verdict": "V", "evaluated_at_ms": 1, "warnings": words}
         )
+
+
+def test_a_name_that_is_not_text_deep_in_a_message_is_refused() -> None:
+    with pytest.raises(
+        WireError, match=r"^BotHealth\.figures\.1\.\[key\] was 2; input should be a valid string$"
+    ):
+        BotHealth.from_members(
+            {
+                "bot_id": "b",
+                "status": "green",
+                "mode": "shadow_only",
+                "kill_switch_active": True,
+                "figures": {1: 2},
+            }
+        )
+
+
+def test_a_message_of_checked_members_is_the_message_of_the_same_members() -> None:
+    members = {"report_id": "rep_1", "bot_id": "b", "verdict": "V", "evaluated_at_ms": 7, "warnings": ("W",)}
+
+    unchecked = ExecutionReport.from_checked(members)
+
+    assert unchecked == ExecutionReport(**members)
+    assert unchecked.to_json() == ExecutionReport(**members).to_json()
+    assert unchecked.model_fields_set == set(members)
+    assert unchecked.model_copy(update={"verdict": "X"}).verdict == "X"
+    assert repr(unchecked) == repr(ExecutionReport(**members))
