@@ -150,7 +150,8 @@ def _unbegun(path: Path) -> bool:
         return True
     try:
         with closing(sqlite3.connect(f"file:{quoted(path)}?mode=ro&immutable=1", uri=True)) as db:
-            return db.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (0,)
+            tables: int = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+            return tables == 0
     except sqlite3.Error:
         return False
 

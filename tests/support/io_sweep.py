@@ -100,7 +100,7 @@ def main() -> None:
         if "clean" in words:
             assert "sound" in words
             break
-    print(i - 1, latched, rescued)  # noqa: T201
+    print(i - 1, latched, rescued)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,9 @@ AT_MS = 1_746_770_100_000
 
 def numbered(n: int) -> Record:
     """Return the record that carries this number."""
-    return Record(Kind.FOUND, AT_MS + n, f"trc_{n % 7}", "0xroot", f"0x{n}", {"n": n, "words": "w" * (n % 900)})
+    return Record(
+        Kind.FOUND, AT_MS + n, f"trc_{n % 7}", "0xroot", f"0x{n}", {"n": n, "words": "w" * (n % 900)}
+    )
 
 
 def say(line: str) -> None:

@@ -17,6 +17,7 @@ from polytraders_pfh.engine.journal.records import Kind, Record, Seen, Stored, d
 from polytraders_pfh.engine.journal.segment import Row, check_schema, head_in, quoted, schema_of
 
 _CHUNK: Final = 500
+_BUSY_S: Final = 1.0
 _COLUMNS: Final = "seq, kind, at_ms, body, payload, hash"
 
 
@@ -214,7 +215,7 @@ def seen_events(paths: Sequence[Path], since_ms: int) -> list[Seen]:
 
 
 def _checked(uri: str, path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(uri, uri=True, isolation_level=None)
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_BUSY_S)
     try:
         check_schema(connection, path)
     except BaseException:

@@ -16,6 +16,7 @@ _MAX_MS: Final = 2**63 - 1
 _EXACT: Final = frozenset({str, int, bool, type(None)})
 _OPTIONAL: Final = ("message_id", "partition_key", "traceparent")
 _KEY_BYTES: Final = 16
+_CANONICAL: Final = json.JSONEncoder(ensure_ascii=True, sort_keys=True, separators=(",", ":"))
 
 Facts = Mapping[str, str | int | bool | None]
 
@@ -126,7 +127,7 @@ def encode(record: Record) -> bytes:
 
 def canonical(fields: Mapping[str, Any]) -> bytes:
     """Return the one form in which these fields are hashed."""
-    return json.dumps(fields, ensure_ascii=True, sort_keys=True, separators=(",", ":")).encode("ascii")
+    return _CANONICAL.encode(fields).encode("ascii")
 
 
 def decode(body: bytes, payload: bytes) -> Record:

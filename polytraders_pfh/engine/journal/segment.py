@@ -51,7 +51,14 @@ _GUARD: Final = """
 CREATE TRIGGER {table}_{verb} BEFORE {verb} ON {table}
 BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END;
 """
-_PRAGMAS: Final = ("synchronous = FULL", "wal_autocheckpoint = 0", "trusted_schema = OFF")
+# Small pages: a commit of one record writes little, so that the reserve has room for hundreds.
+_PRAGMAS: Final = (
+    "page_size = 1024",
+    "journal_mode = WAL",
+    "synchronous = FULL",
+    "wal_autocheckpoint = 0",
+    "trusted_schema = OFF",
+)
 _NAMES: Final = ("segment", "records", "keys", "delivered", "ended")
 
 
@@ -230,7 +237,7 @@ def _connect(path: Path) -> sqlite3.Connection:
         f"file:{quoted(path)}?mode=rwc", uri=True, isolation_level=None, timeout=_BUSY_S, cached_statements=64
     )
     try:
-        for pragma in ("journal_mode = WAL", *_PRAGMAS):
+        for pragma in _PRAGMAS:
             connection.execute(f"PRAGMA {pragma}").fetchall()
     except BaseException:
         connection.close()

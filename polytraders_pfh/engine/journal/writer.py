@@ -23,7 +23,7 @@ from polytraders_pfh.engine.journal.shelf import Shelf
 
 _MAX_BATCH: Final = 512
 _CHECKPOINT_BYTES: Final = 4 * 1024 * 1024
-_COMMIT_BYTES: Final = 4 * 4096
+_COMMIT_BYTES: Final = 4 * 1024
 _DAY_MS: Final = 86_400_000
 _FULL: Final = 13
 
@@ -238,17 +238,24 @@ class Writer:
         known = {id(one.commit) for one in told}
         doubtful = [item for item in appends if id(item.commit) not in known]
         room = full and self._shelf.spend_reserve()
+        spared = [item for item in doubtful if room and item.record.kind in RESERVED]
+        told += [_refused(item, JournalFailed(self.failed)) for item in doubtful if not _in(item, spared)]
+        self._tell([*told])
+        told.clear()
         self._reopen(for_reserved=room)
-        rescued = [item for item in doubtful if room and self.admits(item.record.kind)]
-        if rescued and self._segment is not None:
-            try:
-                self._commit(self._segment, rescued, (), told)
-            except Exception as again:  # as in `_write`
-                self.failed = self._sentence(again)
-                self._reopen(for_reserved=False)
+        self._rescue(spared, told)
+
+    def _rescue(self, spared: Sequence[Append], told: list[Told]) -> None:
+        """Write into the reserve's room what may be written there."""
+        try:
+            if spared and self._segment is not None:
+                self._commit(self._segment, spared, (), told)
+        except Exception as again:  # as in `_write`
+            self.failed = self._sentence(again)
+            self._reopen(for_reserved=False)
         known = {id(one.commit) for one in told}
         told += [
-            _refused(item, JournalFailed(self.failed)) for item in doubtful if id(item.commit) not in known
+            _refused(item, JournalFailed(self.failed)) for item in spared if id(item.commit) not in known
         ]
 
     def _reopen(self, *, for_reserved: bool) -> None:
@@ -328,6 +335,10 @@ def _row(head: Head, record: Record) -> Row:
 
 def _key_rows(keys: Sequence[Key], row: Row) -> list[KeyRow]:
     return [KeyRow(key.digest, row.seq, row.at_ms, int(key.lasting)) for key in keys]
+
+
+def _in(item: Append, items: Sequence[Append]) -> bool:
+    return any(item.commit is other.commit for other in items)
 
 
 def _refused(item: Append, error: JournalFailed) -> Told:
