@@ -237,6 +237,7 @@ def test_past_the_cards_warning_values_a_config_loads_with_a_warning(
             f"limited_live.markets was '{MARKET[:59]}…; input should be a valid tuple",
         ),
         ({"defaults": []}, "defaults was []; input should be a valid dictionary or instance of Defaults"),
+        ({"overrides": {7: {}}}, "overrides.7.[key] was {}; input should be a valid string"),
         (
             {"overrides": {"s": 3}},
             "overrides.s was 3; input should be a valid dictionary or instance of Override",
