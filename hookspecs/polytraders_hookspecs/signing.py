@@ -15,9 +15,12 @@ from polytraders_hookspecs.wire import MAX_BODY_BYTES, shown
 
 _DOMAIN: Final = b"polytraders-event-v1\n"
 _HEADER: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}", re.ASCII)
+_HEADER_LINES: Final = re.compile(
+    r"[A-Za-z0-9_.:-]{1,64}\n(?:0|[1-9][0-9]{0,17})\n[A-Za-z0-9_.:-]{1,64}\n", re.ASCII
+)
 _SIGNATURE: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
 MIN_KEY_BYTES: Final = 32
-_MAX_EVENT_TS_MS: Final = 2**63
+_MAX_EVENT_TS_MS: Final = 10**18
 
 
 def sign_event(*, key_id: str, key: bytes, event_ts_ms: int, trace_id: str, body: bytes) -> SignedEvent:
@@ -54,15 +57,18 @@ def check_signature(envelope: SignedEvent, keys: Mapping[str, bytes]) -> None:
     Raises:
         EventForged: Which part of the envelope is wrong. Key material never shows.
     """
-    fault = _header_fault(envelope.key_id, envelope.event_ts_ms, envelope.trace_id, envelope.body)
-    if fault:
-        raise EventForged(fault)
+    header = f"{envelope.key_id}\n{envelope.event_ts_ms}\n{envelope.trace_id}\n"
+    if not _HEADER_LINES.fullmatch(header) or len(envelope.body) > MAX_BODY_BYTES:
+        raise EventForged(
+            _header_fault(envelope.key_id, envelope.event_ts_ms, envelope.trace_id, envelope.body)
+            or f"event_ts_ms was {envelope.event_ts_ms}; use Unix milliseconds"
+        )
     key = keys.get(envelope.key_id)
     if key is None:
         raise EventForged(f"key_id was {shown(envelope.key_id)}, which is not an active event key")
     if len(key) < MIN_KEY_BYTES:
         raise EventForged(f"event key {shown(envelope.key_id)} has fewer than {MIN_KEY_BYTES} bytes")
-    message = _signed_bytes(envelope.key_id, envelope.event_ts_ms, envelope.trace_id, envelope.body)
+    message = _DOMAIN + header.encode("ascii") + envelope.body
     expected = hmac.digest(key, message, "sha256").hex().encode("ascii")
     if not hmac.compare_digest(expected, envelope.signature.encode("utf-8", "replace")):
         raise EventForged(_signature_fault(envelope))

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import lru_cache
 from typing import Final
 
 _DOMAIN: Final = b"polytraders/otel/1\0"
@@ -12,6 +13,7 @@ _SHORT: Final = re.compile(r"trc_([0-9a-f]{16})", re.ASCII)
 _current: Final[ContextVar[str | None]] = ContextVar("polytraders_trace_id", default=None)
 
 
+@lru_cache(maxsize=4096)
 def otel_trace_id(trace_id: str) -> int:
     """Return the 128-bit OTel trace id of a Polytraders `trace_id`.
 

@@ -17,6 +17,7 @@ from typing import Annotated, Any, ClassVar, Final, Self, cast
 
 import jiter
 from pydantic import BaseModel, ConfigDict, PlainValidator, ValidationError, WithJsonSchema
+from pydantic_core import to_json
 
 from polytraders_hookspecs.errors import WireError
 
@@ -243,6 +244,25 @@ def print_members(members: dict[str, Any]) -> str:
     printers = _PRINTERS
     texts = [printers.get(type(value), print_json)(value) for value in members.values()]
     return _template(tuple(members)) % tuple(texts)
+
+
+def flat_json(members: dict[str, Any]) -> bytes:
+    """Return an object of texts, integers, booleans, lists of these and Decimals as JSON bytes.
+
+    The Decimals stand last, printed exactly; everything else goes through pydantic's own serialiser,
+    which is several times faster and would write a Decimal as a text.
+
+    Raises:
+        WireError: A Decimal has no exact JSON form of moderate length.
+    """
+    others: dict[str, Any] = {}
+    numbers = ""
+    for name, value in members.items():
+        if type(value) is Decimal:
+            numbers += f',"{name}":{_print_decimal(value)}'
+        else:
+            others[name] = value
+    return to_json(others)[:-1] + numbers.encode("ascii") + b"}"
 
 
 @lru_cache(maxsize=1024)

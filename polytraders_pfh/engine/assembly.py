@@ -72,6 +72,7 @@ class Engine:
     async def close(self) -> None:
         """Let sequences end, publish what waits, stop."""
         await self.carrier.close(_DRAIN_S)
+        self.reporter.flush()
         await self.outbox.close(_DRAIN_S)
 
 

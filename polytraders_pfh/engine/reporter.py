@@ -1,5 +1,6 @@
 """From an ending to a report: composed, recorded, offered to the bus, counted and traced, in that order."""
 
+import asyncio
 import json
 import logging
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ from polytraders_pfh.telemetry import names
 from polytraders_pfh.telemetry.rates import Recent
 from polytraders_pfh.telemetry.traces import sampled_trace, traceparent
 
+_DUST: Final = Reason.PARTIAL_FILL_DUST_AUTO_CANCEL.value
+_ABORTED: Final = Reason.PARTIAL_FILL_CHASE_ABORTED.value
 DECISIONS_LOG: Final = logging.getLogger("polytraders_pfh.decisions")
 
 
@@ -56,6 +59,7 @@ class Reporter:
         self._t = tools
         self._outbox = outbox
         self.mode: Mode = mode
+        self._records: list[Record] = []
         self.dust = Recent()
         self.aborts = Recent()
 
@@ -72,7 +76,7 @@ class Reporter:
         """Report an ending. After an interim report the final one names it."""
         interim, fill = work.interim, work.fill
         rest_micro = size_down(fill.remaining_usd_micro, fill.price_micro)
-        report = execution_report(
+        report, payload = execution_report(
             fill,
             intent,
             ending.verdict,
@@ -89,12 +93,12 @@ class Reporter:
             expected_fill_ms=self._t.books.expected_fill_ms(intent.token_id, intent.side, rest_micro),
             traceparent=traceparent(work.span),
         )
-        self._keep(report)
+        self._keep(report, payload)
         if final:
             self._watch(work, intent, decision, report)
         else:
             work.interim = report
-        work.answer.give(report)
+        work.answer.give(report, payload)
         return report
 
     async def reject(self, envelope: SignedEvent, e: Rejected) -> ExecutionReport:
@@ -104,7 +108,7 @@ class Reporter:
         report = rejection(
             str(e), envelope.signature, envelope.event_ts_ms, self._t.clock.now_ms(), self.mode
         )
-        self._keep(report)
+        self._keep(report, report.to_json())
         return report
 
     async def hold_unhandled(self, fill: Fill, e: Exception) -> ExecutionReport:
@@ -128,11 +132,11 @@ class Reporter:
             final=True,
             event_ts_ms=fill.event_ts_ms,
         )
-        self._keep(report)
+        self._keep(report, report.to_json())
         return report
 
-    def _keep(self, report: ExecutionReport) -> None:
-        """Record the report and have it published once it is durable. Nothing waits for that here."""
+    def _keep(self, report: ExecutionReport, payload: bytes) -> None:
+        """Have the report recorded, and published once that is durable, as soon as the loop turns."""
         facts: dict[str, str | int | bool | None] = {
             "report_id": report.report_id,
             "verdict": report.verdict,
@@ -146,12 +150,20 @@ class Reporter:
             report.root_order_id or "",
             report.order_id or "",
             facts,
-            payload=report.to_json(),
+            payload=payload,
             message_id=report.report_id,
             partition_key=report.trace_id or report.report_id,
             traceparent=report.traceparent or "",
         )
-        self._outbox.offer(record)
+        self._records.append(record)
+        if len(self._records) == 1:
+            asyncio.get_running_loop().call_soon(self.flush)
+
+    def flush(self) -> None:
+        """Hand what was reported since the last turn of the loop to journal and bus, in order."""
+        records, self._records = self._records, []
+        for record in records:
+            self._outbox.offer(record)
 
     def _watch(self, work: Work, intent: Intent, decision: Decision | None, report: ExecutionReport) -> None:
         """Count and trace what was decided. Nothing here changes it."""
@@ -165,9 +177,9 @@ class Reporter:
             None if ticks is None else float(ticks),
             sampled_trace(span),
         )
-        if report.verdict == Reason.PARTIAL_FILL_DUST_AUTO_CANCEL.value:
+        if report.verdict == _DUST:
             self.dust.note(report.evaluated_at_ms)
-        elif report.verdict == Reason.PARTIAL_FILL_CHASE_ABORTED.value:
+        elif report.verdict == _ABORTED:
             self.aborts.note(report.evaluated_at_ms)
         metrics.decide_seconds.observe((self._t.clock.monotonic_ns() - work.began_ns) / 1e9)
         if span.is_recording():

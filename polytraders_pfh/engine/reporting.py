@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 
 from polytraders_hookspecs.events import PartialFill
 from polytraders_hookspecs.reports import CancelReplaceResult, ExecutionReport
-from polytraders_hookspecs.wire import from_micro
+from polytraders_hookspecs.wire import flat_json, from_micro
 
 from polytraders_pfh.config import BOT_ID, Mode
 from polytraders_pfh.core.money import MICRO
@@ -83,8 +83,8 @@ def execution_report(
     detail: str = "",
     expected_fill_ms: int | None = None,
     traceparent: str | None = None,
-) -> ExecutionReport:
-    """Return the report of one accepted event; what it says was validated where it came in."""
+) -> tuple[ExecutionReport, bytes]:
+    """Return the report of one accepted event, and its JSON; what it says was validated where it came in."""
     facts: dict[str, Any] = {
         **_TOLD[verdict],
         "report_id": report_id(fill.order_id, fill.event_ts_ms, step),
@@ -120,7 +120,7 @@ def execution_report(
         _add_decision(facts, decision)
     if result is not None:
         _add_result(facts, result)
-    return ExecutionReport.from_checked(facts)
+    return ExecutionReport.from_checked(facts), flat_json(facts)
 
 
 def ticks_to_fill(decision: Decision) -> Decimal | None:

@@ -14,21 +14,24 @@ Key = tuple[str, int]
 
 
 class Answer:
-    """One event's first report, now or soon. `carried` once a sequence of its own is under way."""
+    """One event's first report, now or soon. `carried` once a sequence of its own is under way.
 
-    __slots__ = ("_report", "_waiting", "carried")
+    The report is kept as its JSON: thousands are kept, and one is hardly ever asked for again.
+    """
+
+    __slots__ = ("_payload", "_waiting", "carried")
 
     def __init__(self) -> None:
         self.carried = False
-        self._report: ExecutionReport | None = None
+        self._payload: bytes | None = None
         self._waiting: asyncio.Future[ExecutionReport | None] | None = None
 
-    def give(self, report: ExecutionReport) -> None:
+    def give(self, report: ExecutionReport, payload: bytes) -> None:
         """Settle the answer; the first one stays."""
-        if self._report is None:
-            self._report = report
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_result(self._report)
+        if self._payload is None:
+            self._payload = payload
+            if self._waiting is not None and not self._waiting.done():
+                self._waiting.set_result(report)
 
     def withdraw(self) -> None:
         """Nothing was done and nothing will be: whoever waits may handle the event anew."""
@@ -37,8 +40,8 @@ class Answer:
 
     async def get(self) -> ExecutionReport | None:
         """Return the first report, waiting for it; None when it was withdrawn."""
-        if self._report is not None:
-            return self._report
+        if self._payload is not None:
+            return ExecutionReport.from_json(self._payload)
         if self._waiting is None:
             self._waiting = asyncio.get_running_loop().create_future()
         return await asyncio.shield(self._waiting)

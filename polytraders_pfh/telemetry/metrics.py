@@ -72,6 +72,6 @@ class Metrics:
         """Count one decision. `otel_trace` (32 hex digits) is given when its span is sampled."""
         exemplar = None if otel_trace is None else {"trace_id": otel_trace}
         self.decisions[verdict].inc(1, exemplar)
-        self.remainder_usd.observe(remaining_usd_micro / MICRO, exemplar)
+        self.remainder_usd.observe(remaining_usd_micro / MICRO)
         if chase_ticks is not None:
             self.chase_ticks.observe(chase_ticks, exemplar)

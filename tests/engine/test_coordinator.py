@@ -23,7 +23,7 @@ async def test_duplicate_is_answered_with_the_first_report(host: FakeHost) -> No
     first = await host.bot.on_partial_fill(partial(policy="cancel"))
     again = await host.bot.on_partial_fill(partial(policy="cancel"))
 
-    assert again is first
+    assert again == first
     assert len(host.exchange.cancels()) == 1
 
 
@@ -32,7 +32,7 @@ async def test_two_copies_at_once_are_handled_once(host: FakeHost) -> None:
         host.bot.on_partial_fill(partial(policy="chase")), host.bot.on_partial_fill(partial(policy="chase"))
     )
 
-    assert one is two
+    assert one == two
     assert len(host.exchange.posted()) == 1
 
 
@@ -230,7 +230,7 @@ async def test_slow_sequence_is_answered_with_an_interim_report_that_the_final_o
     published = await host.reports.until(2)
 
     assert (interim.verdict, interim.final) == ("PARTIAL_FILL_PENDING", False)
-    assert duplicate is interim
+    assert duplicate == interim
     assert published[0]["report_id"] == interim.report_id
     assert published[1]["verdict"] == "CHASE_ORDER_SUBMITTED"
     assert published[1]["supersedes"] == interim.report_id

@@ -52,7 +52,7 @@ def test_the_signature_is_hmac_sha256_over_the_five_parts_of_the_specification()
     assert signed().signature == hmac.new(OLD, message, hashlib.sha256).hexdigest()
 
 
-@given(headers, st.binary(min_size=32, max_size=64), st.integers(0, 2**63 - 1), headers, st.binary())
+@given(headers, st.binary(min_size=32, max_size=64), st.integers(0, 10**18 - 1), headers, st.binary())
 def test_what_was_signed_is_accepted(key_id: str, key: bytes, ts: int, trace: str, body: bytes) -> None:
     check_signature(signed(key_id, key, ts, trace, body), {key_id: key})
 
@@ -102,7 +102,7 @@ def test_a_header_outside_its_alphabet_is_neither_signed_nor_accepted(field: str
     assert forged(event, EveryKeyIs(OLD)).startswith(f"{field} was ")
 
 
-@pytest.mark.parametrize("ts", [-1, 2**63])
+@pytest.mark.parametrize("ts", [-1, 10**18])
 def test_a_time_outside_its_range_is_neither_signed_nor_accepted(ts: int) -> None:
     with pytest.raises(ValueError, match=rf"^event_ts_ms was {ts}; use Unix milliseconds$"):
         signed(ts=ts)

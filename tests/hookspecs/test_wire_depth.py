@@ -2,10 +2,12 @@
 
 import subprocess
 import sys
+from decimal import Decimal
 from textwrap import dedent
 
 import pytest
-from polytraders_hookspecs import WireError, read_json
+from polytraders_hookspecs import ExecutionReport, WireError, read_json
+from polytraders_hookspecs.wire import flat_json, print_members
 
 
 @pytest.mark.parametrize("body", [b"[" * 60_000, b'{"a":' * 12_000, b"[" * 300 + b"]" * 300])
@@ -40,3 +42,22 @@ def test_raised_recursion_limit_does_not_let_a_deep_body_crash_the_process() -> 
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
 
     assert (done.returncode, done.stdout) == (0, "refused\n")
+
+
+def test_flat_json_says_what_print_says_with_its_decimals_last() -> None:
+    members = {"a": 'é"', "n": Decimal("0.620"), "i": 5, "t": True, "w": ("X", "Y"), "d": Decimal(250)}
+
+    printed = flat_json(members)
+
+    assert read_json(printed) == read_json(print_members(members).encode())
+    assert printed.endswith(b',"n":0.62,"d":250}')
+
+
+def test_message_from_checked_members_equals_the_validated_one() -> None:
+    members = {"report_id": "rep_1", "bot_id": "b", "verdict": "V", "evaluated_at_ms": 1, "final": True}
+
+    checked, validated = ExecutionReport.from_checked(dict(members)), ExecutionReport(**members)
+
+    assert checked == validated
+    assert checked.to_json() == validated.to_json()
+    assert checked.model_fields_set == validated.model_fields_set
