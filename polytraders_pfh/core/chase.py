@@ -8,8 +8,7 @@ in shares for both sides, and for a BUY in pUSD as well (SPEC 4).
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from polytraders_pfh.core.market import BookView, Side, Trading
 from polytraders_pfh.core.money import MICRO, grid_down, grid_up, lots_down, plain, size_down
@@ -84,8 +83,7 @@ def below_minimum(side: Side, price_micro: int, size_micro: int, book: BookView)
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class Child:
+class Child(NamedTuple):
     """One order of a chain. `may_fill` is True from before it is sent until it is proven dead."""
 
     order_id: str
@@ -100,8 +98,7 @@ class Child:
         return max(self.size_micro - self.filled_micro, 0) if self.may_fill else 0
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
+class Bounds(NamedTuple):
     """The most an intent may ever trade: shares for both sides, and pUSD (in pico) for a BUY."""
 
     side: Side

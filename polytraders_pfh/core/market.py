@@ -5,9 +5,8 @@ between its pages (clob_v2 4.1), so best prices are computed, never indexed.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from polytraders_pfh.core.money import MICRO, plain
 
@@ -33,8 +32,7 @@ class Trading(StrEnum):
     CLOSED = "closed"
 
 
-@dataclass(frozen=True, slots=True)
-class BookView:
+class BookView(NamedTuple):
     """The best levels of one token's book, best first, and what else the market said of itself.
 
     Attributes:

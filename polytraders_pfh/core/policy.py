@@ -6,7 +6,7 @@ remainder exists; rows 3 to 13 are here, each under its number.
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from polytraders_pfh.core.chase import cap_price, chase_size, not_repostable, within_cap
 from polytraders_pfh.core.market import DEPTH_LEVELS, BookView, Side, depth_pico
@@ -70,8 +70,7 @@ class Limits:
     chase_max_extra_usd_micro: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Remainder:
+class Remainder(NamedTuple):
     """One order's unfilled part, and as much of its intent's history as the rules look at.
 
     Attributes:
@@ -101,8 +100,7 @@ class Remainder:
     extra_usd_micro: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """What to do, why, and the numbers behind it.
 
     Attributes:
