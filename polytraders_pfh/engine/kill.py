@@ -22,24 +22,30 @@ class KillLatch:
         self._timeout_s = timeout_s
         self.latched = False
         self.reason = ""
+        self._signals = 0
 
     def set(self, reason: str) -> None:
         """Latch it. Takes effect before this returns."""
         self.latched = True
         self.reason = reason
+        self._signals += 1
 
     async def reset(self) -> bool:
-        """Unlatch it by hand; refused (False) unless the host's switch is known to be off."""
-        was, self.latched = self.latched, False
-        if await self._asked() is not Kill.OFF:
-            self.latched = was or self.latched
+        """Unlatch it by hand; refused (False) unless the host's switch is known to be off.
+
+        It stays latched while the host is asked, and when a signal comes in meanwhile.
+        """
+        signals = self._signals
+        if await self._asked() is not Kill.OFF or self._signals != signals:
             return False
+        self.latched = False
         self.reason = ""
         return True
 
     async def state(self) -> Kill:
         """Return the state now. Reading that the host's switch is on latches it here too."""
-        return Kill.ON if self.latched else await self._asked()
+        asked = Kill.ON if self.latched else await self._asked()
+        return Kill.ON if self.latched else asked
 
     async def _asked(self) -> Kill:
         try:
@@ -49,4 +55,4 @@ class KillLatch:
                 self.set(status.reason)
         except Exception:
             return Kill.UNKNOWN
-        return Kill.ON if self.latched else state
+        return state
