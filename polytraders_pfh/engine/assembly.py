@@ -58,6 +58,7 @@ class Engine:
         self.coordinator.forget_shed(closed.order_id)
         intent = self.tools.intents.get(closed.order_id)
         if intent is None:
+            self.tools.intents.note_end(closed.order_id)
             return
         async with intent.lock:
             for order in intent.orders:
@@ -89,7 +90,7 @@ def assemble(host: HostServices, settings: Settings, version: str, journal: Jour
         max_tokens=book.max_tokens,
     )
     exchange = Exchange(host.clob_public, host.clob_auth, host.signer, books, timeout_s)
-    intents = IntentTable(execution.max_intents, execution.tombstone_ms)
+    intents = IntentTable(execution.max_intents, execution.tombstone_ms, execution.seen_events)
     journal = journal or MemoryJournal()
     outbox = Outbox(
         host.reports,

@@ -183,6 +183,9 @@ class Coordinator:
         known = self._t.intents.get(work.fill.order_id)
         if known is not None:
             return known
+        if self._t.intents.has_ended(work.fill.order_id):
+            intent.step(Step.ORDER_CLOSED)
+            return intent
         self._declared.bound(intent)
         self._t.intents.add(intent)
         return intent

@@ -4,7 +4,7 @@ Dropped when the chain has ended, after a time for late fills. Everything is bou
 """
 
 import asyncio
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from sys import intern
@@ -119,8 +119,10 @@ def take_record(intent: Intent, order: ChainOrder, record: OrderRecord) -> None:
 class IntentTable:
     """Intents by the id of any of their orders."""
 
-    def __init__(self, max_intents: int, tombstone_ms: int) -> None:
+    def __init__(self, max_intents: int, tombstone_ms: int, keep_ended: int) -> None:
         self._max = max_intents
+        self._keep_ended = keep_ended
+        self._ended: OrderedDict[str, None] = OrderedDict()
         self._tombstone_ms = tombstone_ms
         self._by_order: dict[str, Intent] = {}
         self._roots: dict[str, Intent] = {}
@@ -155,6 +157,16 @@ class IntentTable:
         intent.orders.append(order)
         self._by_order[order.order_id] = intent
 
+    def note_end(self, order_id: str) -> None:
+        """Remember that an order has ended, so that late news of it never begins an intent anew."""
+        self._ended[order_id] = None
+        if len(self._ended) > self._keep_ended:
+            self._ended.popitem(last=False)
+
+    def has_ended(self, order_id: str) -> bool:
+        """Return whether an order that is not in the table is known to have ended."""
+        return order_id in self._ended
+
     def close(self, intent: Intent, now_ms: int) -> None:
         """Let an ended intent go, after the time in which late fills are still counted."""
         self._closing.append((now_ms + self._tombstone_ms, intent.root_order_id))
@@ -169,3 +181,4 @@ class IntentTable:
                 del self._roots[root_order_id]
                 for order in intent.orders:
                     self._by_order.pop(order.order_id, None)
+                    self.note_end(order.order_id)

@@ -70,8 +70,13 @@ class Sequencer:
         """
         t = self._t
         order = intent.working
+        if intent.state is State.POST_UNKNOWN:
+            await self.ask(intent, span)
         if intent.state is State.CLOSED:
             return CancelReplaceResult(outcome="closed")
+        if intent.state is State.POST_UNKNOWN:
+            return CancelReplaceResult(outcome="cancel_unconfirmed", detail="its post is still in doubt")
+        ours = intent.state is State.CANCEL_UNKNOWN
         for attempt in range(t.settings.cancel_retries + 1):
             if attempt:
                 await t.clock.sleep(t.settings.backoff_ms * 2 ** (attempt - 1) / 1000)
@@ -81,17 +86,22 @@ class Sequencer:
                 verdict = (await t.exchange.cancel((order.order_id,)))[order.order_id]
                 child.set_attribute(names.ATTR_OUTCOME, verdict.value)
             await self._record(Kind.CANCEL_ANSWERED, intent, order.order_id, verdict=verdict.value)
-            result = await self.settle_cancel(intent, verdict, span)
+            result = await self.settle_cancel(intent, verdict, span, ours=ours)
             if result is not None:
                 return result
+            ours = ours or verdict is CancelVerdict.UNKNOWN
         if intent.state is State.RESTING:
             return CancelReplaceResult(outcome="cancel_unconfirmed", detail="the exchange refused the cancel")
         return CancelReplaceResult(outcome="cancel_unconfirmed", detail="no answer proved the cancel")
 
     async def settle_cancel(
-        self, intent: Intent, verdict: CancelVerdict, span: Span | None
+        self, intent: Intent, verdict: CancelVerdict, span: Span | None, *, ours: bool = False
     ) -> CancelReplaceResult | None:
-        """Take a cancel's answer. None means: not proven, and the record did not prove it either."""
+        """Take a cancel's answer. None means: not proven, and the record did not prove it either.
+
+        `ours` says that an earlier cancel of this bot's may have landed. An order that somebody else
+        ended is closed, filled or not: what its owner or the exchange took away is not posted again.
+        """
         if verdict is CancelVerdict.DEAD:
             intent.step(Step.CANCEL_PROVEN)
             return CancelReplaceResult(outcome="cancelled")
@@ -100,7 +110,8 @@ class Sequencer:
             return None
         found = await self.ask(intent, span)
         if found is RecordVerdict.CLOSED:
-            if intent.working.filled_micro < intent.working.size_micro:
+            ours = ours or verdict is CancelVerdict.UNKNOWN
+            if ours and intent.working.filled_micro < intent.working.size_micro:
                 return CancelReplaceResult(outcome="cancelled")
             self.finish(intent)
             return CancelReplaceResult(outcome="closed")
