@@ -20,15 +20,28 @@ from polytraders_hookspecs.wire import from_micro, to_micro
 
 from polytraders_pfh.core.chase import chain_fault, within_cap
 from polytraders_pfh.core.lifecycle import State, Step
+from polytraders_pfh.core.outcomes import RecordVerdict
 from polytraders_pfh.core.policy import Action, Decision
 from polytraders_pfh.core.reasons import Reason
 from polytraders_pfh.engine.endings import Ending, cancel_ending, chase_ending
 from polytraders_pfh.engine.intents import ChainOrder, Intent
 from polytraders_pfh.engine.reporting import Fill, report_id
-from polytraders_pfh.engine.sequencer import Sequencer, Tools
+from polytraders_pfh.engine.sequencer import Outcome, Sequencer, Tools
 
 _LOG: Final = logging.getLogger("polytraders_pfh.engine")
 _DUST_DEADLINE_S: Final = 1.0
+_NEVER_ARRIVED_MS: Final = 60_000
+"""A post that the exchange has not heard of for so long is on its way no more."""
+_IN_DOUBT: Final = frozenset({State.CANCEL_UNKNOWN, State.POST_UNKNOWN})
+_BROKEN_OFF: Final = {
+    State.RESTING: (Step.CANCEL_STARTED, Step.CANCEL_DOUBTFUL),
+    State.CANCEL_SENT: (Step.CANCEL_DOUBTFUL,),
+    State.PROVEN_DEAD: (Step.HELD_BACK,),
+    State.RECONCILED: (Step.HELD_BACK,),
+    State.POST_RECORDED: (Step.HELD_BACK,),
+    State.POST_SENT: (Step.POST_DOUBTFUL,),
+}
+"""From wherever a sequence broke off to a state that asking leads out of."""
 _FOREIGN_CANCEL: Final = (Step.CANCEL_STARTED, Step.CANCEL_PROVEN, Step.SIZE_READ)
 _FOREIGN_POST: Final = (Step.POST_RECORDED, Step.POST_STARTED, Step.POST_ACCEPTED)
 
@@ -106,11 +119,9 @@ class Carrier:
                 ending = await self._act(fill, intent, decision, span)
             except Exception as e:
                 _LOG.exception("a sequence of intent %s broke off", intent.root_order_id)
-                intent.stopped = f"a sequence broke off with {type(e).__name__}"
-                ending = Ending(Reason.CANCEL_UNCONFIRMED, decision.warnings, True, None, intent.stopped)
-            if intent.state in {State.CANCEL_UNKNOWN, State.POST_UNKNOWN} or (
-                ending.verdict is Reason.CANCEL_UNCONFIRMED and intent.state is State.RESTING
-            ):
+                doubt = self._in_doubt(intent, f"a sequence broke off with {type(e).__name__}")
+                ending = chase_ending(decision, doubt)
+            if intent.state in _IN_DOUBT or (intent.state is State.RESTING and self._unwanted(intent)):
                 self.ask_until_known(intent)
             return await conclude(ending)
         finally:
@@ -119,6 +130,7 @@ class Carrier:
     async def _act(self, fill: Fill, intent: Intent, decision: Decision, span: Span) -> Ending:
         if decision.action is Action.CHASE:
             return chase_ending(decision, await self._chase(fill, intent, decision, span))
+        intent.unwanted = True
         result = await self._sequencer.cancel(intent, span)
         self._sequencer.finish(intent)
         if decision.reason is Reason.PARTIAL_FILL_DUST_AUTO_CANCEL and result.outcome != "closed":
@@ -171,11 +183,13 @@ class Carrier:
         return result
 
     def _in_doubt(self, intent: Intent, why: str) -> CancelReplaceResult:
+        """Stop an intent whose sequence broke off somewhere; what lives of it is found and cancelled."""
         intent.stopped = why
-        if intent.state is State.RESTING:
-            intent.step(Step.CANCEL_STARTED)
-            intent.step(Step.CANCEL_DOUBTFUL)
-        return CancelReplaceResult(outcome="unconfirmed", detail=why)
+        intent.unwanted = True
+        for step in _BROKEN_OFF.get(intent.state, ()):
+            intent.step(step)
+        outcome: Outcome = "cancelled" if intent.state is State.CLOSED else "unconfirmed"
+        return CancelReplaceResult(outcome=outcome, detail=why)
 
     async def _hand_over_dust(self, fill: Fill, intent: Intent, cancelled: bool) -> None:
         dust = DustRemainder(
@@ -194,25 +208,39 @@ class Carrier:
                 _LOG.warning("bot %s refused a dust remainder: %r", result.plugin_name, result.error)
 
     async def _ask_until_known(self, intent: Intent) -> None:
-        """Keep asking; a cancel that did not take effect is asked for again, a post found alive is kept."""
+        """Keep asking. What is found alive is cancelled when it is unwanted, and kept when it is not."""
         t = self._t
+        missing_since_ms = t.clock.now_ms()
         try:
             while True:
                 await t.clock.sleep(t.settings.reconcile_every_ms / 1000)
                 async with intent.lock:
-                    posting = intent.state is State.POST_UNKNOWN
-                    if intent.state in {State.CANCEL_UNKNOWN, State.POST_UNKNOWN}:
-                        await self._sequencer.ask(intent)
-                    wanted = not posting or t.kill.latched
-                    if intent.state is State.RESTING and wanted:
+                    if intent.state in _IN_DOUBT:
+                        found = await self._sequencer.ask(intent)
+                        if found is not RecordVerdict.ABSENT:
+                            missing_since_ms = t.clock.now_ms()
+                        elif t.clock.now_ms() - missing_since_ms >= _NEVER_ARRIVED_MS:
+                            self._give_up(intent)
+                    if intent.state is State.RESTING and self._unwanted(intent):
                         await self._sequencer.cancel(intent)
                     self._sequencer.finish(intent)
-                    if intent.state is State.CLOSED or (intent.state is State.RESTING and posting):
+                    if intent.state is State.CLOSED or (
+                        intent.state is State.RESTING and not self._unwanted(intent)
+                    ):
                         break
             if intent.state is State.CLOSED:
                 t.intents.close(intent, t.clock.now_ms())
         finally:
             self._asking.discard(intent.root_order_id)
+
+    def _unwanted(self, intent: Intent) -> bool:
+        return intent.unwanted or self._t.kill.latched
+
+    @staticmethod
+    def _give_up(intent: Intent) -> None:
+        """Take an order for never arrived. Nothing is posted in its place: the remainder ends here."""
+        if intent.state is State.POST_UNKNOWN:
+            intent.step(Step.FOUND_ABSENT)
 
     def _doubtful(self, state: State) -> int:
         return sum(1 for intent in self._t.intents if intent.state is state)

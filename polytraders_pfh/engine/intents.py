@@ -45,6 +45,7 @@ class Intent:
         orders: The chain, root first. The last one is the one being worked.
         state: Where the remainder of the last order stands.
         stopped: Why nothing may be posted for it any more, or empty.
+        unwanted: Whether its working order is to be cancelled as soon as it is known to live.
     """
 
     root_order_id: str
@@ -63,6 +64,7 @@ class Intent:
     neg_risk: bool | None = None
     state: State = State.RESTING
     stopped: str = ""
+    unwanted: bool = False
     reposts: int = 0
     chasing_since_ms: int = 0
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)

@@ -5,7 +5,9 @@ sequence is working on is cancelled by that sequence, or right after it, under t
 """
 
 import asyncio
+import logging
 from collections.abc import Sequence
+from typing import Final
 
 from opentelemetry.trace import INVALID_SPAN
 from polytraders_hookspecs.events import KillSwitchSignal
@@ -23,6 +25,9 @@ from polytraders_pfh.engine.journal import Kind, Record
 from polytraders_pfh.engine.reporter import Reporter, Work, fill_of
 from polytraders_pfh.engine.seen import Answer
 from polytraders_pfh.engine.sequencer import Sequencer, Tools
+from polytraders_pfh.engine.within import within
+
+_LOG: Final = logging.getLogger("polytraders_pfh.engine")
 
 
 class Killer:
@@ -38,47 +43,60 @@ class Killer:
         self._reach = reach
 
     async def sweep(self, signal: KillSwitchSignal) -> list[ExecutionReport]:
-        """Cancel every known remainder, and report each. The latch is already set."""
-        live = [intent for intent in self._t.intents if intent.state in MAY_FILL]
-        at_rest = [i for i in live if i.state is State.RESTING and not i.lock.locked()]
-        resting_roots = {intent.root_order_id for intent in at_rest}
-        busy = [intent for intent in live if intent.root_order_id not in resting_roots]
-        for intent in at_rest:
-            await intent.lock.acquire()
+        """Cancel every known remainder, and report each. The latch is already set.
+
+        It runs to its end, whoever stops waiting for it.
+        """
+        return await asyncio.shield(self._carrier.own(self._sweep(signal)))
+
+    async def _sweep(self, signal: KillSwitchSignal) -> list[ExecutionReport]:
+        at_rest: list[Intent] = []
+        busy: list[Intent] = []
+        for intent in [intent for intent in self._t.intents if intent.state in MAY_FILL]:
+            (at_rest if await _held_at_rest(intent) else busy).append(intent)
         size = self._t.settings.cancel_batch
         batches = [at_rest[i : i + size] for i in range(0, len(at_rest), size)]
         work = [self._carrier.own(self._cancel_batch(batch, signal)) for batch in batches]
         work += [self._carrier.own(self._cancel_busy(intent, signal)) for intent in busy]
         reports: list[ExecutionReport] = []
-        for task in work:
-            reports += await asyncio.shield(task)
+        for done in await asyncio.gather(*work, return_exceptions=True):
+            if isinstance(done, BaseException):
+                _LOG.error("a kill sweep broke off in part", exc_info=done)
+            else:
+                reports += done
         return reports
 
     async def cancel_one(self, intent: Intent, decision: Decision, at_ms: int, step: str) -> ExecutionReport:
         """Cancel one remainder under its lock and report it, for a kill switch or a command by hand."""
         async with intent.lock:
-            if not self._acts(decision, intent):
-                return await self._report(
-                    intent, decision, Ending(decision.reason, executed=False), at_ms, step
-                )
-            result = await self._sequencer.cancel(intent)
-            return await self._settled(intent, decision, result, at_ms, step)
+            return await self._cancel_held(intent, decision, at_ms, step)
+
+    async def _cancel_held(
+        self, intent: Intent, decision: Decision, at_ms: int, step: str
+    ) -> ExecutionReport:
+        if not self._acts(decision, intent):
+            return await self._report(intent, decision, Ending(decision.reason, executed=False), at_ms, step)
+        intent.unwanted = True
+        result = await self._sequencer.cancel(intent)
+        return await self._settled(intent, decision, result, at_ms, step)
 
     async def _cancel_busy(self, intent: Intent, signal: KillSwitchSignal) -> list[ExecutionReport]:
         async with intent.lock:
-            pass
-        if intent.state is State.CLOSED:
-            return []
-        if intent.state in {State.CANCEL_UNKNOWN, State.POST_UNKNOWN}:
-            self._carrier.ask_until_known(intent)
-            return []
-        return [await self.cancel_one(intent, _kill_decision(intent), signal.ts_ms, "kill")]
+            if intent.state is State.CLOSED:
+                return []
+            return [await self._cancel_held(intent, _kill_decision(intent), signal.ts_ms, "kill")]
 
     async def _cancel_batch(self, batch: Sequence[Intent], signal: KillSwitchSignal) -> list[ExecutionReport]:
         try:
             acting = [intent for intent in batch if self._acts(_kill_decision(intent), intent)]
             verdicts = await self._send(acting)
-            return [await self._take(intent, verdicts.get(intent.root_order_id), signal) for intent in batch]
+            taking = [self._take(intent, verdicts.get(intent.root_order_id), signal) for intent in batch]
+            taken = await asyncio.gather(*taking, return_exceptions=True)
+            for intent, report in zip(batch, taken, strict=True):
+                if isinstance(report, BaseException):
+                    _LOG.error("the kill of intent %s broke off", intent.root_order_id, exc_info=report)
+                    self._carrier.ask_until_known(intent)
+            return [report for report in taken if isinstance(report, ExecutionReport)]
         finally:
             for intent in batch:
                 intent.lock.release()
@@ -89,6 +107,7 @@ class Killer:
             return {}
         t = self._t
         for intent in acting:
+            intent.unwanted = True
             intent.step(Step.CANCEL_STARTED)
         await self._record(acting)
         by_order = await t.exchange.cancel(tuple([intent.working.order_id for intent in acting]))
@@ -140,6 +159,20 @@ class Killer:
 
     def _acts(self, decision: Decision, intent: Intent) -> bool:
         return may_act(Mode(self._reporter.mode), decision, intent.market_id, self._reach)
+
+
+async def _held_at_rest(intent: Intent) -> bool:
+    """Take the lock of a remainder at rest, unless somebody has it or waits for it."""
+    if intent.lock.locked():
+        return False
+    try:
+        await within(0, intent.lock.acquire())
+    except TimeoutError:
+        return False
+    if intent.state is not State.RESTING:
+        intent.lock.release()
+        return False
+    return True
 
 
 def _kill_decision(intent: Intent) -> Decision:
