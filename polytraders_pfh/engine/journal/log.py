@@ -99,9 +99,14 @@ class SqliteJournal:
             JournalFailed: The log is damaged at this place.
         """
         found = reading.stored(await self._paths(), after, kinds)
-        while part := await asyncio.to_thread(_next, found):
+        damage = None
+        while damage is None:
+            part, damage = await asyncio.to_thread(_next, found)
             for one in part:
                 yield one
+            if not part and damage is None:
+                return
+        raise damage
 
     async def undelivered(self, after: int, limit: int) -> list[Stored]:
         """Return the first `limit` reports beyond `after` that are not marked as delivered."""
@@ -169,5 +174,12 @@ def _settle(future: "asyncio.Future[Any]") -> Callable[[Any], None]:
     return lambda result: None if future.done() else future.set_result(result)
 
 
-def _next(found: Iterator[Stored]) -> list[Stored]:
-    return list(islice(found, _CHUNK))
+def _next(found: Iterator[Stored]) -> tuple[list[Stored], JournalFailed | None]:
+    """Return the next few, and the damage that came after them."""
+    part: list[Stored] = []
+    try:
+        for one in islice(found, _CHUNK):
+            part.append(one)  # noqa: PERF402  # a comprehension would lose what came before the damage
+    except JournalFailed as e:
+        return part, e
+    return part, None

@@ -18,6 +18,8 @@ from polytraders_pfh.engine.journal.segment import Row, check_schema, head_in, q
 
 _CHUNK: Final = 500
 _BUSY_S: Final = 1.0
+# What a file with flipped bits raises: SQLite's own errors, values of another type, texts that are none.
+DAMAGE: Final = (sqlite3.Error, TypeError, ValueError)
 _COLUMNS: Final = "seq, kind, at_ms, body, payload, hash"
 
 
@@ -99,7 +101,7 @@ def chained(paths: Sequence[Path], after: int = 0) -> Iterator[Row]:
                 raise JournalFailed(
                     f"{path} was closed after record {limits.ended.seq} and ends at {head.seq}"
                 )
-        except (sqlite3.Error, TypeError) as e:
+        except DAMAGE as e:
             raise JournalFailed(f"{path} is damaged ({e}); restore it from its export") from e
 
 
@@ -154,7 +156,7 @@ def check_live(path: Path) -> Head:
         for row in rows_of(path):
             head = follow(path, head, row)
             record_in(row)
-    except (sqlite3.Error, TypeError) as e:
+    except DAMAGE as e:
         raise JournalFailed(f"{path} is damaged ({e}); restore it from a backup, then restart") from e
     return head
 

@@ -266,11 +266,11 @@ class Writer:
         """
         broken, self._segment = self._segment, None
         try:
-            if self._witness is None:
-                self._witness = reading.connect(self._shelf.segments()[-1])
             if broken is not None:
+                if self._witness is None:
+                    self._witness = reading.connect(broken.path)
                 broken.close()
-            self.head = reading.head_of(self._shelf.segments()[-1])
+                self.head = reading.head_of(broken.path)
             if for_reserved:
                 self._adopt(open_live(self._shelf, check=False))
         except Exception as e:  # it has failed already; this only says more of it
@@ -294,7 +294,6 @@ class Writer:
         segment = self._segment
         if segment is None or self.failed or segment.first_moment() is None:
             return None
-        self._segment = None
         self._adopt(roll(self._shelf, segment, max(self._day, 0) * _DAY_MS))
         return segment.path
 
