@@ -63,7 +63,8 @@ def _sentences(extra: str) -> Iterator[None]:
     except PfhError as e:
         _leave(str(e), EXIT_FAILED)
     except OSError as e:
-        _leave(f"{e.strerror or e}: {e.filename or 'a port or a file'}; free it or name another", EXIT_FAILED)
+        where = f"{e.filename}: " if e.filename else ""
+        _leave(f"{where}{e.strerror or e}; free it, or name another", EXIT_FAILED)
 
 
 def _leave(sentence: str, code: int) -> None:

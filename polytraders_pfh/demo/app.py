@@ -20,6 +20,7 @@ from polytraders_pfh.demo.result import Plan, Result
 from polytraders_pfh.demo.run import Run
 from polytraders_pfh.demo.screen import Lines, LiveTable, Screen, Silence
 from polytraders_pfh.demo.summary import json_text, print_summary
+from polytraders_pfh.errors import RecordingError
 from polytraders_pfh.paper.frames import Skipped
 from polytraders_pfh.paper.segments import OnError
 
@@ -73,9 +74,13 @@ def run_replay(options: ReplayOptions) -> int:
         PfhError: A file is missing, unknown or broken, or it could not go on; names file and row.
         OSError: No port, or no disk.
     """
-    flow, recording = files_flow(options.paths, options.on_error)
-    plan = Plan(flow, options.seed, options.policies)
-    return _run(plan, "Replaying recorded books", options.as_json, lambda: recording.skipped)
+    try:
+        flow, recording = files_flow(options.paths, options.on_error)
+        plan = Plan(flow, options.seed, options.policies)
+        return _run(plan, "Replaying recorded books", options.as_json, lambda: recording.skipped)
+    except RecordingError as e:
+        # The reader speaks to programmers; here the way to skip is an option.
+        raise RecordingError(str(e).replace('open it with on_error="skip"', "add --on-error skip")) from e
 
 
 def _run(plan: Plan, title: str, as_json: bool, skipped: Callable[[], Sequence[Skipped]]) -> int:

@@ -14,7 +14,7 @@ from polytraders_pfh.paper.recordings import Recording, open_recording, resolved
 from polytraders_pfh.paper.segments import OnError
 
 SAMPLE_NAME: Final = "resolvedkit sample"
-SAMPLE_CREDIT: Final = "Resolved Markets (resolvedkit), CC BY 4.0"
+SAMPLE_CREDIT: Final = "Polymarket books recorded by Resolved Markets (package resolvedkit), CC BY 4.0"
 SYNTHETIC_MS: Final = 300_000
 
 
@@ -57,7 +57,7 @@ def files_flow(paths: Sequence[Path], on_error: OnError) -> tuple[RecordedFlow, 
     Raises:
         RecordingError: A file is missing, unknown or broken; names it, and the row.
     """
-    recording = open_recording(paths, on_error=on_error)
+    recording = open_recording(list(paths), on_error=on_error)
     if not recording.markets:
         where = ", ".join(map(str, paths))
         raise RecordingError(f"{where}: held no readable market; give a recording that has books")

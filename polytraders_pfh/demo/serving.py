@@ -22,6 +22,7 @@ from polytraders_pfh.paper.venue import VenueOptions
 
 SYNTHETIC_MARKETS: Final = 2
 MAX_GAP_MS: Final = 60_000
+MARKETS_LISTED: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +100,15 @@ async def _play(
 def _greeting(server: PaperServer, markets: Iterable[Market], options: PaperOptions) -> Iterable[str]:
     yield f"paper exchange: {server.url}    WebSockets: {server.ws_url}/market and {server.ws_url}/user"
     yield f"every new wallet is given {options.starting_usd:,} paper pUSD; fills are SIMULATED"
-    for market in markets:
+    listed = list(markets)
+    for market in listed[:MARKETS_LISTED]:
         yield f"market {market.condition_id}  {market.question}"
         for outcome in market.outcomes:
             yield f"    {outcome.name}: token {outcome.token_id}"
-    yield "point the official SDK at it (any private key will do, and no money is behind it):"
-    yield f'    ClobClient(host="{server.url}", chain_id=137, key=PRIVATE_KEY)'
+    if len(listed) > MARKETS_LISTED:
+        yield f"and {len(listed) - MARKETS_LISTED} markets more"
+    yield "the official SDK, pointed at it; any key will do, since no money is behind it:"
+    yield "    from py_clob_client_v2 import ClobClient"
+    yield f'    client = ClobClient("{server.url}", chain_id=137, key="0x" + "11" * 32)'
+    yield "    client.set_api_creds(client.create_or_derive_api_key())"
     yield "Ctrl-C stops it"

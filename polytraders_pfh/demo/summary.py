@@ -17,6 +17,7 @@ from polytraders_pfh.demo.words import verdict_style
 from polytraders_pfh.paper.frames import Skipped
 
 SKIPPED_SHOWN = 10
+MARKETS_NAMED = 3
 
 
 def print_summary(console: Console, result: Result, skipped: Iterable[Skipped] = ()) -> None:
@@ -25,6 +26,9 @@ def print_summary(console: Console, result: Result, skipped: Iterable[Skipped] =
     console.print()
     console.print(Text("What became of the partial fills", style="bold"), Text("(every fill SIMULATED)"))
     console.print(_facts(result))
+    titles = [market.title for market in plan.flow.markets]
+    more = f" and {len(titles) - MARKETS_NAMED} more" if len(titles) > MARKETS_NAMED else ""
+    console.print(Text("; ".join(titles[:MARKETS_NAMED]) + more, style="dim"))
     console.print(_policies(result.figures))
     console.print(_verdicts(result))
     _print_skipped(console, list(skipped))
@@ -94,15 +98,18 @@ def _rate(result: Result) -> float:
 
 
 def _facts(result: Result) -> Text:
-    killed = (
-        "" if result.killed is None else f"; at the end the kill switch cancelled {result.killed} remainders"
-    )
+    killed = "" if result.killed is None else f"; kill switch at the end: {result.killed} cancelled"
     return Text(
-        f"{result.orders} orders in {len(result.plan.flow.markets)} markets, "
-        f"{result.partial_fills} partial fills, {result.chase_orders} chase orders{killed}. "
-        f"{result.moves:,} frames in {result.elapsed_s:.1f} s ({_rate(result):,.0f}/s), "
+        f"{_count(result.orders, 'order')} in {_count(len(result.plan.flow.markets), 'market')}, "
+        f"{_count(result.partial_fills, 'partial fill')}, "
+        f"{_count(result.chase_orders, 'chase order')}{killed}. "
+        f"{_count(result.moves, 'frame')} in {result.elapsed_s:.1f} s ({_rate(result):,.0f}/s), "
         f"seed {result.plan.seed}, mode {result.mode}."
     )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _policies(figures: Iterable[Figures]) -> Table:
@@ -153,7 +160,7 @@ def _print_violations(console: Console, result: Result) -> None:
             Text("0 invariant violations", style="bold green"), Text("(judged on the exchange's records)")
         )
         return
-    console.print(Text(f"{count} invariant violations", style="bold red"))
+    console.print(Text(_count(count, "invariant violation"), style="bold red"))
     for violation in result.violations:
         console.print(Text(f"  {violation}", style="red"), soft_wrap=True)
 

@@ -1,0 +1,170 @@
+"""True processes: they start, say where they are, stop when told, and leave with the right code."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from py_clob_client_v2 import ClobClient
+from support.demo_stage import recorded_file
+
+ROOT = Path(__file__).parents[1]
+CLI = (sys.executable, "-c", "from polytraders_pfh.cli import main; main()")
+PATIENCE_S = 60.0
+
+
+@contextmanager
+def process(*arguments: str, **environ: str) -> Iterator[subprocess.Popen[str]]:
+    paths = os.pathsep.join([str(ROOT), str(ROOT / "hookspecs")])
+    started = subprocess.Popen(
+        [*CLI, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": paths, "PYTHONUNBUFFERED": "1", **environ},
+    )
+    # A process that hangs is ended, so that whoever reads from it comes to the end of its lines.
+    watchdog = threading.Timer(PATIENCE_S, started.kill)
+    watchdog.start()
+    try:
+        yield started
+    finally:
+        watchdog.cancel()
+        if started.poll() is None:
+            started.kill()
+        started.communicate()
+
+
+def line_with(stream: IO[str] | None, pattern: str) -> str:
+    """Return the first line that holds the pattern; fail when the process ends before, or is ended."""
+    assert stream is not None
+    seen: list[str] = []
+    for line in iter(stream.readline, ""):
+        seen.append(line)
+        if re.search(pattern, line):
+            return line
+    raise AssertionError(f"no line held {pattern!r}: {seen}")
+
+
+def test_demo_as_a_process_ends_by_itself_with_one_json_object() -> None:
+    arguments = ("demo", "--synthetic", "--markets", "1", "--speed", "1000000", "--json")
+    with process(*arguments) as started:
+        out, err = started.communicate(timeout=PATIENCE_S)
+
+    assert (started.returncode, err) == (0, "")
+    assert json.loads(out)["violations"] == 0
+
+
+def test_ctrl_c_in_a_replay_sums_up_what_was_played_and_ends_with_130(tmp_path: Path) -> None:
+    path = recorded_file(tmp_path / "day.jsonl", frames=20_000)
+    with process("replay", str(path)) as started:
+        line_with(started.stdout, "HOLD_REMAINDER|CANCELLED_REMAINDER|CHASE_ORDER_SUBMITTED")
+        started.send_signal(signal.SIGINT)
+        out, err = started.communicate(timeout=PATIENCE_S)
+
+    assert (started.returncode, err) == (130, "")
+    assert "stopped early" in out
+    assert "0 invariant violations" in out
+
+
+def test_paper_says_where_it_is_serves_and_stops_on_sigterm() -> None:
+    with process("paper", "--synthetic", "4", "--starting-usd", "123") as started:
+        line = line_with(started.stdout, "paper exchange: http://127.0.0.1:")
+        found = re.search(r"(http://127\.0\.0\.1:\d+)\s.*(ws://127\.0\.0\.1:\d+/ws)/market", line)
+        assert found is not None
+        token = re.search(r"token (\d+)", line_with(started.stdout, "token"))
+        assert token is not None
+        client = _sdk_client(line_with(started.stdout, "client = ClobClient"))
+        client.set_api_creds(client.create_or_derive_api_key())
+        with urllib.request.urlopen(f"{found[1]}/book?token_id={token[1]}", timeout=5) as answer:
+            book = json.load(answer)
+        started.send_signal(signal.SIGTERM)
+        out, err = started.communicate(timeout=PATIENCE_S)
+
+    assert (started.returncode, err) == (0, "")
+    assert "has stopped" in out
+    assert book["asset_id"] == token[1]
+    assert client.get_address().startswith("0x")
+
+
+def _sdk_client(line: str) -> Any:
+    """Build the client exactly as the printed line says."""
+    names: dict[str, Any] = {"ClobClient": ClobClient}
+    exec(line.strip(), names)
+    return names["client"]
+
+
+def test_paper_plays_a_recording_and_goes_on_serving_after_its_end(tmp_path: Path) -> None:
+    path = recorded_file(tmp_path / "day.jsonl", frames=50)
+    with process("paper", "--recording", str(path), "--speed", "100000") as started:
+        line_with(started.stdout, "the recording is over")
+        assert started.poll() is None
+        started.send_signal(signal.SIGINT)
+        started.communicate(timeout=PATIENCE_S)
+
+    assert started.returncode == 0
+
+
+def test_paper_on_a_taken_port_says_so(tmp_path: Path) -> None:
+    with process("paper") as first:
+        found = re.search(r":(\d+)", line_with(first.stdout, "paper exchange").split("http:")[1])
+        assert found is not None
+        with process("paper", "--port", found[1]) as second:
+            _, err = second.communicate(timeout=PATIENCE_S)
+
+    assert second.returncode == 1
+    assert err.count("\n") == 1
+    assert found[1] in err
+    assert "address already in use; free it, or name another" in err
+
+
+def test_host_against_paper_stops_on_sigterm(tmp_path: Path) -> None:
+    with process("paper") as exchange:
+        line = line_with(exchange.stdout, "paper exchange")
+        found = re.search(r"(http://\S+)\s.*(ws://\S+?/ws)/market", line)
+        assert found is not None
+        config = tmp_path / "host.toml"
+        config.write_text(
+            f'[host]\nstate_dir = "state"\nhttp_port = 0\n'
+            f'[exchange]\nrest_url = "{found[1]}"\nws_url = "{found[2]}"\n'
+            f'[wallet]\nkey = {{ env = "WALLET_KEY" }}\n'
+            f'[bots."exec.partialfillhandler"]\nmode = "shadow_only"\n'
+        )
+        with process("host", "--config", str(config), WALLET_KEY="31" * 32) as host:
+            up = line_with(host.stderr, "host is up at http://127.0.0.1:")
+            url = re.search(r"(http://127\.0\.0\.1:\d+)", up)
+            assert url is not None
+            health = f"{url[1]}/internal/health/partialfillhandler"
+            with urllib.request.urlopen(health, timeout=5) as answer:
+                told = json.load(answer)
+            host.send_signal(signal.SIGTERM)
+            host.communicate(timeout=PATIENCE_S)
+
+    assert host.returncode == 0
+    assert told["bot_id"] == "exec.partialfillhandler"
+
+
+def test_without_click_the_command_is_one_sentence() -> None:
+    code = "import sys; sys.modules['click'] = None; from polytraders_pfh.cli import main; main()"
+    paths = os.pathsep.join([str(ROOT), str(ROOT / "hookspecs")])
+    ended = subprocess.run(
+        [sys.executable, "-c", code, "demo"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": paths},
+        timeout=PATIENCE_S,
+        check=False,
+    )
+
+    assert ended.returncode == 1
+    assert ended.stderr == (
+        "the command line needs click, which is not installed; run: pip install 'polytraders-pfh[host]'\n"
+    )
