@@ -32,6 +32,7 @@ from polytraders_pfh.core.market import (
         ((), ((1_000_000, 1),), 10_000, "a level at 1 is not on the grid of 0.01"),
         (((610_000, 0),), (), 10_000, "a level at 0.61 has size 0"),
         ((), ((620_000, -5_000_000),), 10_000, "a level at 0.62 has size -5"),
+        ((), (), 1, None),
         ((), (), None, "the tick size was None"),
         ((), (), 0, "the tick size was 0"),
         ((), (), -10_000, "the tick size was -10000"),

@@ -6,7 +6,9 @@ import pytest
 from support.decisions import NOW_MS, away, book, decided, remainder
 
 from polytraders_pfh.core.market import Side, Trading
-from polytraders_pfh.core.policy import Action, Decision, DepthSide, Kill, Limits, Policy, decide
+from polytraders_pfh.core.modes import Reach
+from polytraders_pfh.core.outcomes import OrderRecord
+from polytraders_pfh.core.policy import Action, Decision, DepthSide, Kill, Limits, Policy, Remainder, decide
 from polytraders_pfh.core.reasons import Reason
 
 BUY, SELL = Side.BUY, Side.SELL
@@ -709,3 +711,24 @@ def test_with_the_kill_switch_and_the_book_unknown_both_are_said(view: Any, warn
     decision = decide(remainder(), view, Limits(), Kill.UNKNOWN, NOW_MS)
 
     assert decision.warnings == (warning, UNKNOWN)
+
+
+# What the rules are given
+
+
+def test_a_remainder_without_a_history_has_spent_nothing_and_wished_nothing() -> None:
+    bare = Remainder(BUY, 620_000, 620_000, 0, 5_000_000, 8_064_516, 5_000_000)
+
+    assert (bare.policy, bare.allow_wide_chase, bare.limit_price_micro) == (None, False, None)
+    assert (bare.reposts, bare.chasing_ms, bare.extra_usd_micro) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    "value", [remainder(), Limits(), book(), decided(remainder()), Reach(), OrderRecord(200)]
+)
+def test_what_goes_in_and_what_comes_out_is_frozen(value: Any) -> None:
+    for name in type(value).__annotations__:
+        with pytest.raises(AttributeError):
+            setattr(value, name, None)
+    with pytest.raises((AttributeError, TypeError)):
+        value.invented = 1
