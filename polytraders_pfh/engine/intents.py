@@ -105,11 +105,12 @@ class Intent:
 def take_record(intent: Intent, order: ChainOrder, record: OrderRecord) -> None:
     """Take the exchange's own record of an order: the truth for what filled, and a bound for the intent.
 
+    A record that shows less than an event did lags behind it (clob_v2 3.3): only an event takes a fill back.
     The root's recorded size draws the intent's bounds in and never widens them, so an event that
     claims more than the order ever was cannot grow a chase.
     """
     if record.matched_micro is not None:
-        order.filled_micro = record.matched_micro
+        order.filled_micro = max(order.filled_micro, record.matched_micro)
     if record.size_micro is None:
         return
     order.size_micro = max(record.size_micro, order.filled_micro)

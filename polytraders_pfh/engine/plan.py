@@ -7,7 +7,7 @@ from polytraders_hookspecs.wire import to_micro
 
 from polytraders_pfh.core.chase import below_minimum, chase_size, within_cap
 from polytraders_pfh.core.market import BookView, Side, Trading
-from polytraders_pfh.core.money import MICRO
+from polytraders_pfh.core.money import MICRO, lots_down
 from polytraders_pfh.core.reasons import Reason
 from polytraders_pfh.engine.intents import Intent
 
@@ -43,7 +43,7 @@ def plan_on(
     size, usd = intent.rest_without_working()
     size = min(size, intent.working.size_micro - intent.working.filled_micro)
     most = chase_size(price, size, min(usd, to_micro(instruction.max_cost_usd)))
-    most = min(most, to_micro(instruction.max_size_shares))
+    most = lots_down(min(most, to_micro(instruction.max_size_shares)))
     if below_minimum(intent.side, price, most, book) is not None:
         return Reason.BELOW_MIN_ORDER_SIZE.value
     return Plan(price, most, cap, neg_risk)

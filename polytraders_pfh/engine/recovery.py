@@ -1,7 +1,9 @@
 """Start-up: learn what is open, ask the exchange about it, and only then let anything be posted.
 
-Facts come from `orders.open_partials()`; the exchange's own record is the truth for each. Running it
-again changes nothing, so an interrupted recovery is simply run again.
+Facts come from `orders.open_partials()`; the exchange's own record is the truth for each. Orders of one
+root are one intent, measured from that root even when it is long gone. An order that an event brought in
+meanwhile is left to that event. Running it again changes nothing, so an interrupted recovery is simply
+run again.
 """
 
 import asyncio
@@ -13,13 +15,14 @@ from polytraders_hookspecs.services import Clock, OrderBookkeeper
 from polytraders_hookspecs.wire import to_micro
 
 from polytraders_pfh.core.chase import Bounds
-from polytraders_pfh.core.lifecycle import State, Step
+from polytraders_pfh.core.lifecycle import Step
 from polytraders_pfh.core.market import Side
 from polytraders_pfh.core.outcomes import RecordVerdict
 from polytraders_pfh.core.policy import Policy
 from polytraders_pfh.engine.declared import Declared
 from polytraders_pfh.engine.exchange import Exchange
 from polytraders_pfh.engine.intents import ChainOrder, Intent, IntentTable, take_record
+from polytraders_pfh.engine.within import within
 
 _LOG: Final = logging.getLogger("polytraders_pfh.engine")
 _RETRY_S: Final = 1.0
@@ -55,41 +58,76 @@ class Recovery:
                 _LOG.warning("open orders could not be read (%s); nothing is posted until they are", e)
                 await self._clock.sleep(_RETRY_S)
                 continue
-            for order in _roots_first(facts):
-                await self._take(order)
+            for root_order_id, chain in _chains(facts).items():
+                await self._take(root_order_id, chain)
             self.done = True
 
-    async def _take(self, facts: OrderFacts) -> None:
-        if self._intents.get(facts.order_id) is not None:
-            return
-        root = self._intents.get(facts.root_order_id) if facts.root_order_id is not None else None
-        order = ChainOrder(
-            facts.order_id,
-            to_micro(facts.price),
-            to_micro(facts.size_shares),
-            to_micro(facts.filled_shares),
-        )
-        if root is not None:
-            self._intents.extend(root, order)
-            intent = root
-        else:
-            intent = _intent_of(facts, order)
-            self._declared.bound(intent)
-            self._intents.add(intent)
-        verdict, record = await self._exchange.record(facts.order_id)
-        if verdict in {RecordVerdict.ALIVE, RecordVerdict.CLOSED}:
-            take_record(intent, order, record)
-        if verdict is RecordVerdict.CLOSED and intent.state is State.RESTING:
+    async def _take(self, root_order_id: str, chain: list[OrderFacts]) -> None:
+        """Take one intent: its root first, then its chase orders, the one that still lives last."""
+        root = next((facts for facts in chain if facts.order_id == root_order_id), None)
+        if root is None:
+            root = await self._root(root_order_id)
+            chain = chain if root is None else [root, *chain]
+        chain.sort(key=lambda facts: facts.order_id != root_order_id)
+        intent = _intent_of(chain[0])
+        intent.orders = [_order_of(facts) for facts in chain]
+        intent.reposts = len(chain) - (root is not None)
+        intent.chasing_since_ms = self._clock.now_ms() if intent.reposts else 0
+        if root is None:
+            intent.stopped = f"its root order {root_order_id} is not known, and so its cap is not"
+        self._declared.bound(intent)
+        for order in intent.orders:
+            await self._read(intent, order)
+        self._enter(intent)
+
+    def _enter(self, intent: Intent) -> None:
+        living = [order for order in intent.orders if order.may_fill]
+        for order in living or intent.orders:
+            if self._intents.get(order.order_id) is not None or self._intents.has_ended(order.order_id):
+                return
+        if len(living) > 1:
+            intent.stopped = f"{len(living)} of its orders may still fill"
+        intent.orders.sort(key=lambda order: order.may_fill)
+        self._intents.add(intent)
+        if not living:
             intent.step(Step.FOUND_CLOSED)
             self._intents.close(intent, self._clock.now_ms())
 
+    async def _read(self, intent: Intent, order: ChainOrder) -> None:
+        verdict, record = await self._exchange.record(order.order_id)
+        if verdict in {RecordVerdict.ALIVE, RecordVerdict.CLOSED}:
+            take_record(intent, order, record)
+            order.may_fill = verdict is RecordVerdict.ALIVE
 
-def _roots_first(facts: tuple[OrderFacts, ...]) -> list[OrderFacts]:
-    return sorted(facts, key=lambda order: order.root_order_id is not None)
+    async def _root(self, order_id: str) -> OrderFacts | None:
+        try:
+            facts = await within(self._timeout_s, self._orders.get(order_id))
+        except Exception as e:
+            _LOG.warning("the root order %s could not be read (%s)", order_id, e)
+            return None
+        return facts if isinstance(facts, OrderFacts) else None
 
 
-def _intent_of(facts: OrderFacts, order: ChainOrder) -> Intent:
-    side, wish = Side(facts.side), facts.strategy
+def _chains(facts: tuple[OrderFacts, ...]) -> dict[str, list[OrderFacts]]:
+    """Return the orders by the root that they descend from."""
+    chains: dict[str, list[OrderFacts]] = {}
+    for order in facts:
+        chains.setdefault(order.root_order_id or order.order_id, []).append(order)
+    return chains
+
+
+def _order_of(facts: OrderFacts) -> ChainOrder:
+    return ChainOrder(
+        facts.order_id,
+        to_micro(facts.price),
+        to_micro(facts.size_shares),
+        to_micro(facts.filled_shares),
+        may_fill=facts.status not in {"FILLED", "CANCELLED"},
+    )
+
+
+def _intent_of(facts: OrderFacts) -> Intent:
+    side, wish, order = Side(facts.side), facts.strategy, _order_of(facts)
     policy = None if wish is None or wish.partial_fill_policy is None else Policy(wish.partial_fill_policy)
     return Intent(
         root_order_id=facts.order_id,
