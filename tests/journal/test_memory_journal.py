@@ -33,6 +33,7 @@ async def a_day(journal: Journal) -> list[object]:
         except DuplicateRecord:
             said.append("twice")
     journal.mark_delivered(2)
+    said.append(await journal.append(step(8)))
     said += [journal.pending, journal.head(), journal.failed]
     said.append([one async for one in journal.read(after=2, kinds={Kind.DECIDED, Kind.REPORTED})])
     said.append([(one.seq, one.record) for one in await journal.undelivered(0, 10)])
