@@ -13,7 +13,8 @@ from typing import Any, Final, TypeVar
 
 import pluggy
 from opentelemetry.trace import Span
-from polytraders_hookspecs.calling import first_hook, gather_hook
+from polytraders_hookspecs.calling import HookResult, first_hook, gather_hook
+from polytraders_hookspecs.errors import HookTimeout
 from polytraders_hookspecs.events import CancelReplace, DustRemainder
 from polytraders_hookspecs.reports import CancelReplaceResult, ExecutionReport
 from polytraders_hookspecs.wire import from_micro, to_micro
@@ -30,6 +31,7 @@ from polytraders_pfh.engine.sequencer import Outcome, Sequencer, Tools
 
 _LOG: Final = logging.getLogger("polytraders_pfh.engine")
 _DUST_DEADLINE_S: Final = 1.0
+_NEIGHBOUR_DEADLINE_S: Final = 30.0
 _NEVER_ARRIVED_MS: Final = 60_000
 """A post that the exchange has not heard of for so long is on its way no more."""
 _IN_DOUBT: Final = frozenset({State.CANCEL_UNKNOWN, State.POST_UNKNOWN})
@@ -43,7 +45,7 @@ _BROKEN_OFF: Final = {
 }
 """From wherever a sequence broke off to a state that asking leads out of."""
 _FOREIGN_CANCEL: Final = (Step.CANCEL_STARTED, Step.CANCEL_PROVEN, Step.SIZE_READ)
-_FOREIGN_POST: Final = (Step.POST_RECORDED, Step.POST_STARTED, Step.POST_ACCEPTED)
+_FOREIGN_POST: Final = (Step.POST_RECORDED, Step.POST_STARTED)
 
 T = TypeVar("T")
 Conclude = Callable[[Ending], Awaitable[ExecutionReport]]
@@ -54,6 +56,7 @@ class _Ordered:
     """A chase on its way through `on_cancel_replace`. `taken` once this bot's own sequencer has it."""
 
     intent: Intent
+    instruction: CancelReplace
     span: Span | None
     taken: bool = False
 
@@ -100,10 +103,10 @@ class Carrier:
     async def on_cancel_replace(self, instruction: CancelReplace) -> CancelReplaceResult | None:
         """Carry out an instruction of this bot's own; None for anybody else's."""
         ordered = self._ordered.get(instruction.instruction_id)
-        if ordered is None:
+        if ordered is None or ordered.taken:
             return None
         ordered.taken = True
-        return await self._sequencer.chase(ordered.intent, instruction, ordered.span)
+        return await self._sequencer.chase(ordered.intent, ordered.instruction, ordered.span)
 
     def ask_until_known(self, intent: Intent) -> None:
         """Ask the exchange about an intent in doubt, in the background, until it is known."""
@@ -139,9 +142,9 @@ class Carrier:
 
     async def _chase(self, fill: Fill, intent: Intent, decision: Decision, span: Span) -> CancelReplaceResult:
         instruction = _instruction(fill, intent, decision)
-        ordered = self._ordered[instruction.instruction_id] = _Ordered(intent, span)
+        ordered = self._ordered[instruction.instruction_id] = _Ordered(intent, instruction, span)
         try:
-            answer = await first_hook(self._hooks.on_cancel_replace, instruction=instruction)
+            answer = await self._first_answer(ordered)
             if answer is None:
                 return await self._sequencer.chase(intent, instruction, span)
         finally:
@@ -150,14 +153,25 @@ class Carrier:
             return self._in_doubt(intent, f"bot {answer.plugin_name!r} failed in the middle of a chase")
         return answer.value if ordered.taken else self._take_foreign(intent, instruction, answer.value)
 
+    async def _first_answer(self, ordered: _Ordered) -> HookResult | None:
+        """Let whoever is first in line carry out the chase; only this bot's own sequencer takes its time."""
+        asking = self.own(first_hook(self._hooks.on_cancel_replace, instruction=ordered.instruction))
+        await asyncio.wait({asking}, timeout=_NEIGHBOUR_DEADLINE_S)
+        if asking.done() or ordered.taken:
+            return await asking
+        asking.cancel()
+        silence = HookTimeout(f"no answer within {_NEIGHBOUR_DEADLINE_S} s")
+        return HookResult("(another)", error=silence)
+
     def _take_foreign(
         self, intent: Intent, instruction: CancelReplace, result: CancelReplaceResult
     ) -> CancelReplaceResult:
         """Take what another bot's optimiser did into the chain, held to the instruction's bounds."""
-        if result.outcome in {"unconfirmed", "cancel_unconfirmed"}:
+        named = None not in (result.new_order_id, result.price, result.size_shares)
+        if result.outcome == "cancel_unconfirmed" or (result.outcome == "unconfirmed" and not named):
             doubt = self._in_doubt(intent, "another bot's chase is not confirmed")
             return doubt.model_copy(update={"outcome": result.outcome})
-        if result.outcome != "posted":
+        if result.outcome not in {"posted", "unconfirmed"}:
             if result.outcome != "closed":
                 intent.step(Step.CANCEL_STARTED)
                 intent.step(Step.CANCEL_PROVEN)
@@ -167,6 +181,8 @@ class Carrier:
             return result
         if result.new_order_id is None or result.price is None or result.size_shares is None:
             return self._in_doubt(intent, "another bot posted a chase without saying which")
+        if self._t.intents.get(result.new_order_id) is not None:
+            return self._in_doubt(intent, "another bot named an order that is known already as its chase")
         price, size = to_micro(result.price), to_micro(result.size_shares)
         for step in _FOREIGN_CANCEL:
             intent.step(step)
@@ -176,6 +192,7 @@ class Carrier:
         self._t.intents.extend(intent, ChainOrder(result.new_order_id, price, size))
         for step in _FOREIGN_POST:
             intent.step(step)
+        intent.step(Step.POST_ACCEPTED if result.outcome == "posted" else Step.POST_DOUBTFUL)
         intent.reposts += 1
         if fault is not None:
             self._t.metrics.invariant_trips.inc()

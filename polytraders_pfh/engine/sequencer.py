@@ -189,7 +189,10 @@ class Sequencer:
             signed = await t.exchange.sign(asked)
         if not isinstance(signed, SignedOrder):
             return signed
-        fault = signed_fault(asked, signed)
+        try:
+            fault = signed_fault(asked, signed)
+        except Exception as e:
+            return f"the signed order could not be checked: {type(e).__name__}"
         return fault if fault is not None else signed
 
     async def _post_first(
@@ -227,10 +230,8 @@ class Sequencer:
         if t.kill.latched or kill is not Kill.OFF:
             doubt = kill is Kill.UNKNOWN and not t.kill.latched
             return Reason.KILL_SWITCH_UNKNOWN.value if doubt else KILLED
-        if t.journal.failed or t.obstacle():
-            return t.journal.failed or t.obstacle()
-        if intent.stopped:
-            return intent.stopped
+        if why := obstacle(t, intent):
+            return why
         fault = chain_fault(intent.bounds, intent.children(), plan.price_micro, plan.size_micro)
         if fault is None and not within_cap(intent.side, plan.price_micro, plan.cap_micro):
             fault = f"price_micro {plan.price_micro} is beyond the cap of {plan.cap_micro}"
@@ -263,7 +264,9 @@ class Sequencer:
             found = await self._look_up(intent, span)
             if found is RecordVerdict.ALIVE or found is RecordVerdict.CLOSED:
                 return await self._accepted(intent, plan, span)
-            if attempt or found is not RecordVerdict.ABSENT or t.kill.latched or t.journal.failed:
+            if attempt or found is not RecordVerdict.ABSENT or t.journal.failed:
+                break
+            if await t.kill.state() is not Kill.OFF:
                 break
             intent.step(Step.POST_STARTED)
         return _result("unconfirmed", intent, plan, detail)
@@ -323,6 +326,13 @@ class Sequencer:
         except Exception:
             if kind is Kind.POST_RECORDED:
                 raise
+
+
+def obstacle(tools: Tools, intent: Intent) -> str:
+    """Return why no order may be posted for this intent now, whatever the market is like, or empty."""
+    if intent.unwanted:
+        return "it is being cancelled"
+    return tools.journal.failed or tools.obstacle() or intent.stopped
 
 
 def _result(outcome: Outcome, intent: Intent, plan: Plan, detail: str) -> CancelReplaceResult:

@@ -1,4 +1,4 @@
-"""Start-up with chains: a live chase is its intent's own, measured from its root, whatever order facts come in."""
+"""Start-up with chains: a live chase is its intent's own, measured from its root, in any order of facts."""
 
 from decimal import Decimal
 from pathlib import Path
