@@ -58,6 +58,20 @@ def test_demo_json_is_one_object_and_nothing_else_and_one_seed_repeats_it() -> N
     assert told == told_again
 
 
+def test_demo_plays_real_recorded_books_and_says_whose_they_are() -> None:
+    pytest.importorskip("resolvedkit")
+
+    ended = run("demo", "--markets", "1", "--policy", "chase", "--speed", "1000000", "--json")
+
+    told = json.loads(ended.stdout)
+    assert (ended.exit_code, told["violations"], told["complete"]) == (0, 0, True)
+    assert told["frames"] > 1_000
+    assert "Resolved Markets" in told["attribution"]
+    assert "CC BY 4.0" in told["attribution"]
+    (market,) = told["markets"]
+    assert market["title"].startswith("Bitcoin Up or Down")
+
+
 @pytest.mark.parametrize("policy", ["hold", "cancel", "chase"])
 def test_demo_of_one_policy_speaks_of_that_policy_alone(policy: str) -> None:
     told = json.loads(run(*QUICK, "--json", "--policy", policy).stdout)

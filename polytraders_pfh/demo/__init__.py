@@ -5,8 +5,10 @@
     run_paper(PaperOptions(), print)         the paper exchange alone
 
 Every fill is SIMULATED. The market waits while an order is being handled, so latency is not simulated, and
-one seed gives one story on any machine: markets, orders, ids, fills, verdicts and figures. What may differ
-is only what is read from the machine itself: seconds and frames per second.
+one seed tells one story on any machine: markets, orders and their ids, fills, verdicts and figures.
+
+What may still differ: seconds and frames per second, the ids that the exchange gives to trades, and, since
+sockets and timeouts are real, the verdicts of a machine so slow that one call takes seconds.
 """
 
 from polytraders_pfh.demo.app import DemoOptions, ReplayOptions, run_demo, run_replay

@@ -1,6 +1,5 @@
 """How fast the recording is played: so many recorded seconds per second, with long gaps cut short."""
 
-from collections.abc import Iterable
 from fractions import Fraction
 from typing import Final
 
@@ -8,16 +7,6 @@ from polytraders_pfh.demo.clock import MarketClock
 
 MAX_GAP_MS: Final = 5_000
 """Recorded silences longer than this are played as this long."""
-
-
-def played_ms(times_ms: Iterable[int]) -> int:
-    """Return how long steps at these times take at speed 1, in milliseconds."""
-    total, last_ms = 0, None
-    for at_ms in times_ms:
-        if last_ms is not None:
-            total += min(max(at_ms - last_ms, 0), MAX_GAP_MS)
-        last_ms = at_ms if last_ms is None else max(last_ms, at_ms)
-    return total
 
 
 class Pace:

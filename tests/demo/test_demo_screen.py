@@ -106,6 +106,20 @@ def test_the_live_table_shows_order_policy_fill_rest_verdict_and_chase() -> None
     assert "100 frames/s" in text
 
 
+def test_the_live_table_draws_ten_times_a_second_and_leaves_the_terminal_as_it_was() -> None:
+    console = Console(file=io.StringIO(), width=100, force_terminal=True, color_system=None)
+    with LiveTable(console, PLAN, board_with_a_chase(), "general_live", "Partial fills") as table:
+        for tenths in range(5):
+            table.show(Progress(tenths, 10, tenths, T0, tenths / 20))
+
+    assert isinstance(console.file, io.StringIO)
+    shown = console.file.getvalue()
+    # At 0, 0.1 and 0.2 s, and once more when it stops.
+    assert shown.count("#1 BUY 100 Yes at 0.4") == 4
+    assert shown.endswith("\x1b[2K")
+    assert "\x1b[?25h" in shown
+
+
 def test_the_live_table_fits_eighty_columns() -> None:
     assert max(len(line) for line in seen(80, board_with_a_chase()).splitlines()) <= 80
 
