@@ -64,7 +64,7 @@ class Execution(_Section):
     """Bounds of the work itself; every table, queue and retry has its number here."""
 
     max_in_flight: Annotated[int, Field(ge=1, le=10_000)] = 50
-    resume_in_flight: Annotated[int, Field(ge=0)] = 40
+    resume_in_flight: Annotated[int, Field(ge=1)] = 40
     timeout_ms: Annotated[int, Field(ge=1, le=60_000)] = 300
     call_timeout_ms: Annotated[int, Field(ge=1, le=60_000)] = 2_000
     cancel_retries: Annotated[int, Field(ge=0, le=10)] = 2

@@ -55,7 +55,6 @@ class Engine:
         """
         check_signature(envelope, self.host.event_keys)
         closed = OrderClosed.from_json(envelope.body)
-        self.coordinator.forget_shed(closed.order_id)
         intent = self.tools.intents.get(closed.order_id)
         if intent is None:
             self.tools.intents.note_end(closed.order_id)
@@ -69,6 +68,7 @@ class Engine:
                 intent.step(Step.ORDER_CLOSED)
         if intent.state is State.CLOSED:
             self.tools.intents.close(intent, self.tools.clock.now_ms())
+            self.coordinator.look_again()
 
     async def close(self) -> None:
         """Let sequences end, publish what waits, stop."""

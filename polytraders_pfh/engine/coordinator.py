@@ -29,12 +29,14 @@ from polytraders_pfh.engine.intake import Rejected, new_intent, read_fill
 from polytraders_pfh.engine.intents import ChainOrder, Intent
 from polytraders_pfh.engine.reporter import Reporter, Work
 from polytraders_pfh.engine.seen import Answer, SeenEvents
-from polytraders_pfh.engine.sequencer import Tools
+from polytraders_pfh.engine.sequencer import Tools, obstacle
 from polytraders_pfh.engine.shed import Shed, ShedEvent
 from polytraders_pfh.engine.within import within
 from polytraders_pfh.telemetry import names
 
 _LOG: Final = logging.getLogger("polytraders_pfh.engine")
+_PENDING: Final = "pending"
+"""The step of an interim report that follows another one, so that its id is not the final one's."""
 _CLOSED: Final = Ending(Reason.REMAINDER_CLOSED)
 
 
@@ -101,13 +103,10 @@ class Coordinator:
         finally:
             span.end()
 
-    def forget_shed(self, order_id: str) -> None:
-        """Drop the shed event of an order that has ended."""
-        self._shed.forget(order_id)
-
     async def _handle(self, work: Work, envelope: SignedEvent) -> ExecutionReport:
         intent = self._t.intents.get(work.fill.order_id)
-        if self.in_flight >= self._execution.max_in_flight or (intent is None and self._t.intents.full):
+        crowded = self.in_flight >= self._execution.max_in_flight or (intent is None and self._t.intents.full)
+        if crowded and not self._t.kill.latched:
             return await self._shed_event(work, intent, envelope)
         self.in_flight += 1
         try:
@@ -142,10 +141,15 @@ class Coordinator:
         if task.done():
             return task.result()
         pending = Ending(Reason.PARTIAL_FILL_PENDING)
-        return await self._reporter.finish(work, intent, decision, pending, final=False)
+        step = None if work.interim is None else _PENDING
+        return await self._reporter.finish(work, intent, decision, pending, final=False, step=step)
 
     def _landed(self) -> None:
         self.in_flight -= 1
+        self.look_again()
+
+    def look_again(self) -> None:
+        """Handle the next shed event when there is room."""
         if self._shed and self.in_flight < self._execution.resume_in_flight:
             self._carrier.own(self._look_again(self._shed.take()))
 
@@ -157,6 +161,9 @@ class Coordinator:
             await self._handle(work, shed.envelope)
         except Rejected as e:
             await self._reporter.reject(shed.envelope, e)
+        except Exception as e:
+            _LOG.exception("shed event of order %s was not handled", shed.fill.order_id)
+            await self._reporter.hold_unhandled(shed.fill, e)
         finally:
             span.end()
 
@@ -186,7 +193,6 @@ class Coordinator:
         if self._t.intents.has_ended(work.fill.order_id):
             intent.step(Step.ORDER_CLOSED)
             return intent
-        self._declared.bound(intent)
         self._t.intents.add(intent)
         return intent
 
@@ -194,6 +200,7 @@ class Coordinator:
         """Decide with the intent's lock held; it stays held when this returns, and only then."""
         await intent.lock.acquire()
         try:
+            self._declared.bound(intent)
             ending = await self._read_truth(work, intent) if self._is_stale(work) else None
             ending = ending or self._take_fill(work, intent)
             return (None, ending) if ending is not None else await self._decide(work, intent)
@@ -213,6 +220,8 @@ class Coordinator:
             fresh = await self._fresh_book(work, intent)
             kill = await tools.kill.state()
             decision = decide(remainder, fresh, limits, kill, tools.clock.now_ms())
+        if decision.action is Action.CHASE and (why := obstacle(tools, intent)):
+            decision = held_instead(decision, why)
         acts = may_act(self.mode, decision, intent.market_id, self._reach)
         if decision.action is Action.HOLD or not acts:
             return decision, Ending(decision.reason, decision.warnings, acts, None, decision.note)
@@ -241,13 +250,14 @@ class Coordinator:
     def _take_fill(self, work: Work, intent: Intent) -> Ending | None:
         """Bring the chain up to what the event says; an ending when there is nothing to decide."""
         order = intent.working
+        latest_ms = self._t.clock.now_ms() + self._execution.replay_future_ms
         if order.order_id != work.fill.order_id:
             for older in intent.orders:
                 if older.order_id == work.fill.order_id:
-                    take_cumulative(work, older)
+                    take_cumulative(work, older, latest_ms)
             return Ending(Reason.REMAINDER_CLOSED, detail="a chase order has taken its place")
         newest = work.fill.event_ts_ms >= order.last_event_ms
-        take_cumulative(work, order)
+        take_cumulative(work, order, latest_ms)
         if not newest:
             return Ending(Reason.HOLD_REMAINDER, detail="a newer event of this order was handled already")
         if intent.state is State.POST_UNKNOWN:
@@ -284,9 +294,29 @@ class Coordinator:
         return await self._reporter.finish(work, intent, decision, ending)
 
     async def _too_late(self, work: Work, intent: Intent) -> ExecutionReport:
-        """The deadline passed before anything was done: the order rests as it was."""
+        """The deadline passed before anything was done: the order rests as it was.
+
+        With the kill switch on that is no place to stay: it is cancelled in the background.
+        """
+        dying = Decision(Action.CANCEL, Reason.KILL_SWITCH_ACTIVE, 3, intent.policy or Policy.HOLD)
+        if self._t.kill.latched and may_act(self.mode, dying, intent.market_id, self._reach):
+            self._carrier.ask_until_known(intent)
         ending = Ending(Reason.HOLD_REMAINDER, (Reason.DEADLINE_EXCEEDED,))
         return await self._reporter.finish(work, intent, None, ending)
+
+
+def held_instead(decision: Decision, why: str) -> Decision:
+    """Return the hold that takes a chase's place: never cancel what cannot be placed again (row 10)."""
+    return decision._replace(
+        action=Action.HOLD,
+        reason=Reason.HOLD_REMAINDER,
+        row=10,
+        warnings=(Reason.NOT_REPOSTABLE, *decision.warnings),
+        price_micro=None,
+        size_micro=None,
+        cap_micro=None,
+        note=why,
+    )
 
 
 def remainder_of(work: Work, intent: Intent, limits: Limits, now_ms: int) -> Remainder:
@@ -323,11 +353,12 @@ def remainder_of(work: Work, intent: Intent, limits: Limits, now_ms: int) -> Rem
     )
 
 
-def take_cumulative(work: Work, order: ChainOrder) -> None:
+def take_cumulative(work: Work, order: ChainOrder, latest_ms: int) -> None:
     """Take an event's cumulative fill; a newer event that takes a fill back says so.
 
     Amounts in pUSD round a size down by less than one micro-pUSD's worth of shares, so that much is
-    not a reversal. Nor is an event that only lags behind what the exchange's record said meanwhile.
+    not a reversal. Nor is an event that only lags behind what the exchange's record said meanwhile. An
+    event from beyond `latest_ms` counts as one of that moment: it does not silence those that follow it.
     """
     fill = work.fill
     filled = min(size_down(fill.filled_usd_micro, order.price_micro), order.size_micro)
@@ -338,4 +369,4 @@ def take_cumulative(work: Work, order: ChainOrder) -> None:
             order.filled_micro = filled
         order.told_micro = filled
     order.filled_micro = max(order.filled_micro, filled)
-    order.last_event_ms = max(order.last_event_ms, fill.event_ts_ms)
+    order.last_event_ms = max(order.last_event_ms, min(fill.event_ts_ms, latest_ms))

@@ -42,17 +42,21 @@ class Declared:
     def bound(self, intent: Intent) -> None:
         """Draw an intent's bounds in to what its strategy declared, if it did for this trace and side.
 
-        The intended size bounds shares at the root price; the limit price bounds every chase.
+        The intended size bounds shares at the root price; the limit price bounds every chase. A report
+        may come after the intent's first fill, and a second one may only draw the bounds tighter.
         """
         report = self._reports.get(intent.trace_id)
-        if report is None or Side(report.side) is not intent.side:
+        if report is None or report is intent.declared or Side(report.side) is not intent.side:
             return
         if report.token_id is not None and report.token_id != intent.token_id:
             return
         usd = to_micro(report.intended_size_usd)
         size = min(intent.bounds.size_micro, size_down(usd, intent.root_price_micro))
         intent.bounds = Bounds(intent.side, size, min(intent.bounds.cost_pico, usd * MICRO))
-        intent.limit_price_micro = to_micro(report.limit_price)
+        limit, known = to_micro(report.limit_price), intent.limit_price_micro
+        tighter = min if intent.side is Side.BUY else max
+        intent.limit_price_micro = limit if known is None else tighter(limit, known)
+        intent.declared = report
         if report.strategy is not None:
             wish = report.strategy
             intent.strategy_id = intent.strategy_id or wish.id

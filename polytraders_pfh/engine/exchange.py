@@ -1,6 +1,6 @@
 """Asking the exchange: every call under its own deadline, every failure an answer that proves nothing."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 
 from polytraders_hookspecs.events import BookSnapshot
 from polytraders_hookspecs.orders import ExchangeReply, SignedOrder, UnsignedOrder
@@ -49,12 +49,12 @@ class Exchange:
 
     async def cancel(self, order_ids: tuple[str, ...]) -> dict[str, CancelVerdict]:
         """Ask once for these orders to be cancelled, and return what the answer proves of each."""
-        answer = read_cancel(await self._answer(self._auth.cancel_orders(order_ids)))
+        answer = read_cancel(await self._answer(lambda: self._auth.cancel_orders(order_ids)))
         return {order_id: judge_cancel(order_id, answer) for order_id in order_ids}
 
     async def record(self, order_id: str) -> tuple[RecordVerdict, OrderRecord]:
         """Read an order's record, and return what it proves."""
-        record = read_record(await self._answer(self._auth.get_order(order_id)), order_id)
+        record = read_record(await self._answer(lambda: self._auth.get_order(order_id)), order_id)
         return judge_record(record), record
 
     async def sign(self, order: UnsignedOrder) -> SignedOrder | str:
@@ -69,18 +69,18 @@ class Exchange:
 
     async def post(self, order: SignedOrder, *, attempted_before: bool) -> tuple[PostVerdict, str]:
         """Send a signed order once; return what the answer proves, and the exchange's own words."""
-        reply = await self._answer(self._auth.post_order(order))
+        reply = await self._answer(lambda: self._auth.post_order(order))
         verdict = judge_post(order.order_id, read_post(reply), attempted_before=attempted_before)
         return verdict, refusal(reply)
 
-    async def _answer(self, call: Awaitable[ExchangeReply]) -> ExchangeReply:
+    async def _answer(self, call: Callable[[], Awaitable[ExchangeReply]]) -> ExchangeReply:
         reply = await self._reply(call)
         self.auth_reachable = reply.status is not None
         return reply
 
-    async def _reply(self, call: Awaitable[ExchangeReply]) -> ExchangeReply:
+    async def _reply(self, call: Callable[[], Awaitable[ExchangeReply]]) -> ExchangeReply:
         try:
-            reply = await within(self._timeout_s, call)
+            reply = await within(self._timeout_s, call())
         except TimeoutError:
             return ExchangeReply(status=None, detail=f"no answer within {self._timeout_s} s")
         except Exception as e:

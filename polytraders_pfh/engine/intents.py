@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from sys import intern
 
+from polytraders_hookspecs.events import DecisionReport
+
 from polytraders_pfh.core.chase import Bounds, Child
 from polytraders_pfh.core.lifecycle import MAY_FILL, State, Step, advance
 from polytraders_pfh.core.market import Side
@@ -45,6 +47,7 @@ class Intent:
         orders: The chain, root first. The last one is the one being worked.
         state: Where the remainder of the last order stands.
         stopped: Why nothing may be posted for it any more, or empty.
+        declared: The strategy's report that the bounds were last drawn in by.
         unwanted: Whether its working order is to be cancelled as soon as it is known to live.
     """
 
@@ -65,6 +68,7 @@ class Intent:
     state: State = State.RESTING
     stopped: str = ""
     unwanted: bool = False
+    declared: DecisionReport | None = None
     reposts: int = 0
     chasing_since_ms: int = 0
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)

@@ -37,7 +37,3 @@ class Shed:
     def take(self) -> ShedEvent:
         """Return the event that has waited longest, and forget it."""
         return self._events.pop(next(iter(self._events)))
-
-    def forget(self, order_id: str) -> ShedEvent | None:
-        """Drop the event of an order that has ended, and return it."""
-        return self._events.pop(order_id, None)

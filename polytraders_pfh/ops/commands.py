@@ -1,6 +1,7 @@
 """Commands given by hand: `bot cancel-remainder`, `status`, `reset-kill`. Same invariants as any event."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Final
 
 from polytraders_hookspecs.reports import CommandResult
@@ -26,7 +27,8 @@ async def cancel_remainder(engine: Engine, arguments: Mapping[str, str]) -> Comm
         )
     if intent.state is State.CLOSED:
         return CommandResult(ok=True, message=f"order {order_id} had already closed; nothing was sent")
-    await _record(engine, "cancel-remainder", arguments, intent.trace_id, intent.root_order_id, order_id)
+    with suppress(Exception):  # a cancel goes out whether or not it can be recorded
+        await _record(engine, "cancel-remainder", arguments, intent.trace_id, intent.root_order_id, order_id)
     decision = Decision(Action.CANCEL, Reason.CANCELLED_REMAINDER, 8, intent.policy or Policy.HOLD)
     now_ms = engine.tools.clock.now_ms()
     report = await engine.killer.cancel_one(intent, decision, now_ms, "command")

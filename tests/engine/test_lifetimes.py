@@ -1,4 +1,4 @@
-"""From register_bot to on_host_stop: discovery, declarations, closing, kill sweeps, health, commands, recovery."""
+"""From register_bot to on_host_stop: discovery, declarations, closing, kill sweeps, health, commands."""
 
 import asyncio
 from decimal import Decimal
@@ -377,9 +377,9 @@ async def test_nothing_is_posted_before_recovery_is_done(tmp_path: Path) -> None
 
     report = await host.bot.on_partial_fill(partial(policy="chase"))
 
-    assert report.verdict == "CANCELLED_REMAINDER"
+    assert (report.verdict, report.warnings) == ("HOLD_REMAINDER", ("NOT_REPOSTABLE",))
     assert report.detail == "what was open before the start is not known yet"
-    assert host.exchange.posted() == []
+    assert host.exchange.cancels() == host.exchange.posted() == []
     await host.stop()
 
 
