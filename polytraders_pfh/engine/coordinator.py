@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from polytraders_hookspecs.events import SignedEvent
+from polytraders_hookspecs.orders import OrderFacts
 from polytraders_hookspecs.reports import ExecutionReport
 from polytraders_hookspecs.services import OrderBookkeeper
 from polytraders_hookspecs.wire import from_micro, to_micro
@@ -212,6 +213,8 @@ class Coordinator:
         """Return the decision, and its ending when nothing has to be sent for it."""
         tools = self._t
         limits = self._limits_of(intent)
+        if not intent.rooted and (intent.policy or limits.default_policy) is Policy.CHASE:
+            await self._find_root(intent)
         now_ms = tools.clock.now_ms()
         remainder = remainder_of(work, intent, limits, now_ms)
         kill = await tools.kill.state()
@@ -226,6 +229,22 @@ class Coordinator:
         if decision.action is Action.HOLD or not acts:
             return decision, Ending(decision.reason, decision.warnings, acts, None, decision.note)
         return decision, None
+
+    async def _find_root(self, intent: Intent) -> None:
+        """Ask, before its first chase, whether this order is a chase itself, from before this bot's start."""
+        try:
+            facts = await within(self._timeout_s, self._orders.get(intent.root_order_id))
+            root_id = facts.root_order_id if isinstance(facts, OrderFacts) else None
+            if root_id is not None:
+                root = await within(self._timeout_s, self._orders.get(root_id))
+                intent.reposts, intent.chasing_since_ms = 1, self._t.clock.now_ms()
+                if isinstance(root, OrderFacts):
+                    intent.root_price_micro = to_micro(root.price)
+                else:
+                    intent.stopped = f"its root order {root_id} is not known, and so its cap is not"
+            intent.rooted = True
+        except Exception as e:
+            _LOG.warning("the facts of order %s could not be read (%s)", intent.root_order_id, e)
 
     def _is_stale(self, work: Work) -> bool:
         """Return whether an event is outside the replay window, and note how old it is."""

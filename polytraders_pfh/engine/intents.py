@@ -48,6 +48,7 @@ class Intent:
         state: Where the remainder of the last order stands.
         stopped: Why nothing may be posted for it any more, or empty.
         declared: The strategy's report that the bounds were last drawn in by.
+        rooted: Whether the price that ticks are counted from is known to be the intent's first.
         unwanted: Whether its working order is to be cancelled as soon as it is known to live.
     """
 
@@ -69,6 +70,7 @@ class Intent:
     stopped: str = ""
     unwanted: bool = False
     declared: DecisionReport | None = None
+    rooted: bool = False
     reposts: int = 0
     chasing_since_ms: int = 0
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)

@@ -70,6 +70,7 @@ class Recovery:
             chain = chain if root is None else [root, *chain]
         chain.sort(key=lambda facts: facts.order_id != root_order_id)
         intent = _intent_of(chain[0])
+        intent.rooted = True
         intent.orders = [_order_of(facts) for facts in chain]
         intent.reposts = len(chain) - (root is not None)
         intent.chasing_since_ms = self._clock.now_ms() if intent.reposts else 0

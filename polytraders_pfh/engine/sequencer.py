@@ -332,6 +332,8 @@ def obstacle(tools: Tools, intent: Intent) -> str:
     """Return why no order may be posted for this intent now, whatever the market is like, or empty."""
     if intent.unwanted:
         return "it is being cancelled"
+    if not intent.rooted:
+        return "whether it is the first order of its intent is not known"
     return tools.journal.failed or tools.obstacle() or intent.stopped
 
 

@@ -109,6 +109,34 @@ async def test_chase_whose_root_nobody_knows_is_not_chased_further(stopped_host:
     await stopped_host.stop()
 
 
+async def test_chase_without_a_fill_before_the_restart_is_measured_from_its_root_all_the_same(
+    stopped_host: FakeHost,
+) -> None:
+    await stopped_host.start()
+    stopped_host.orders.known = {ROOT: facts(status="CANCELLED"), CHASE: chase_facts(filled_shares="0")}
+
+    report = await stopped_host.bot.on_partial_fill(partial(policy="chase", **CHASED_ON))
+
+    assert report.ticks_to_fill == Decimal(4)
+    assert report.verdict == "PARTIAL_FILL_CHASE_ABORTED"
+    await stopped_host.stop()
+
+
+@pytest.mark.parametrize("known", [{CHASE: chase_facts(filled_shares="0")}, None])
+async def test_nothing_is_chased_while_its_root_is_not_known(
+    stopped_host: FakeHost, known: dict[str, OrderFacts] | None
+) -> None:
+    await stopped_host.start()
+    stopped_host.orders.known = known  # type: ignore[assignment]
+    stopped_host.exchange.book = book(asks=(("0.64", "5000"),))
+
+    report = await stopped_host.bot.on_partial_fill(partial(policy="chase", **CHASED_ON))
+
+    assert (report.verdict, report.warnings) == ("HOLD_REMAINDER", ("NOT_REPOSTABLE",))
+    assert stopped_host.exchange.live() == [CHASE]
+    await stopped_host.stop()
+
+
 async def test_root_s_policy_is_its_chase_s_after_a_restart(stopped_host: FakeHost) -> None:
     stopped_host.orders.partials = (chase_facts(),)
     stopped_host.orders.known[ROOT] = facts(status="CANCELLED")
