@@ -114,7 +114,7 @@ def test_a_missing_sample_is_one_sentence_with_both_ways_on(monkeypatch: pytest.
     def absent(package: str) -> Path:
         raise ModuleNotFoundError(f"No module named {package!r}", name=package)
 
-    monkeypatch.setattr("polytraders_pfh.paper.recordings.files", absent)
+    monkeypatch.setattr("polytraders_pfh.paper.markets.recordings.files", absent)
 
     ended = run("demo")
 

@@ -21,8 +21,8 @@ from polytraders_pfh.demo.run import Run
 from polytraders_pfh.demo.screen import Lines, LiveTable, Screen, Silence
 from polytraders_pfh.demo.summary import json_text, print_summary
 from polytraders_pfh.errors import RecordingError
-from polytraders_pfh.paper.frames import Skipped
-from polytraders_pfh.paper.segments import OnError
+from polytraders_pfh.paper.markets.frames import Skipped
+from polytraders_pfh.paper.markets.segments import OnError
 
 EXIT_VIOLATIONS: Final = 1
 EXIT_INTERRUPTED: Final = 130

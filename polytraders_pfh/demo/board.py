@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from polytraders_pfh.demo.desk import Intent
 from polytraders_pfh.demo.truth import Fact, KillMark
-from polytraders_pfh.paper.model import OrderEvent, OrderRecord
+from polytraders_pfh.paper.core.model import OrderEvent, OrderRecord
 
 NEWS_KEPT: Final = 256
 

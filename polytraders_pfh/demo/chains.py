@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from polytraders_pfh.demo.desk import Intent
-from polytraders_pfh.paper.model import OrderEvent, OrderRecord, Trade, TradeStatus
+from polytraders_pfh.paper.core.model import OrderEvent, OrderRecord, Trade, TradeStatus
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from polytraders_pfh.demo.signing import seeded_hex
 from polytraders_pfh.demo.strategy import Idea
 from polytraders_pfh.demo.world import World
 from polytraders_pfh.host import PlaceOrder
-from polytraders_pfh.paper.model import MICRO
+from polytraders_pfh.paper.core.model import MICRO
 
 
 @dataclass(frozen=True, slots=True)

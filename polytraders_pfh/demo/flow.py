@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from polytraders_pfh.demo.lanes import Lane
-from polytraders_pfh.paper.crowd import RecordedCrowd, exchange_market
-from polytraders_pfh.paper.exchange import Exchange
-from polytraders_pfh.paper.frames import Frame, RecordedMarket
-from polytraders_pfh.paper.model import Market
-from polytraders_pfh.paper.recordings import Recording
-from polytraders_pfh.paper.steps import Step
-from polytraders_pfh.paper.synthetic import NewTick, Quote, SyntheticFlow, Take, synthetic_market
+from polytraders_pfh.paper.core.exchange import Exchange
+from polytraders_pfh.paper.core.model import Market
+from polytraders_pfh.paper.markets.crowd import RecordedCrowd, exchange_market
+from polytraders_pfh.paper.markets.frames import Frame, RecordedMarket
+from polytraders_pfh.paper.markets.recordings import Recording
+from polytraders_pfh.paper.markets.steps import Step
+from polytraders_pfh.paper.markets.synthetic import NewTick, Quote, SyntheticFlow, Take, synthetic_market
 
 SYNTHETIC_START_MS: Final = 1_767_225_600_000
 """2026-01-01: a synthetic market has no date, so it is given one."""

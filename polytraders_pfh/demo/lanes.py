@@ -11,8 +11,8 @@ from typing import Final
 
 from polytraders_hookspecs.events import Policy
 
-from polytraders_pfh.paper.frames import derived_token_id
-from polytraders_pfh.paper.model import Market, Outcome
+from polytraders_pfh.paper.core.model import Market, Outcome
+from polytraders_pfh.paper.markets.frames import derived_token_id
 
 POLICIES: Final[tuple[Policy, ...]] = ("hold", "cancel", "chase")
 

@@ -13,7 +13,7 @@ from polytraders_hookspecs import read_json
 
 from polytraders_pfh.demo.errors import NotAtRest
 from polytraders_pfh.demo.world import World
-from polytraders_pfh.paper.model import OrderRecord
+from polytraders_pfh.paper.core.model import OrderRecord
 
 PATIENCE_S: Final = 30.0
 BOOKS_IN_FLIGHT: Final = 200

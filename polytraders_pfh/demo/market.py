@@ -9,9 +9,9 @@ from typing import Final
 from polytraders_pfh.demo.errors import DemoError
 from polytraders_pfh.demo.flow import Flow, FlowMarket, RecordedFlow, SyntheticMarkets
 from polytraders_pfh.errors import RecordingError
-from polytraders_pfh.paper.frames import RecordedMarket
-from polytraders_pfh.paper.recordings import Recording, open_recording, resolvedkit_sample
-from polytraders_pfh.paper.segments import OnError
+from polytraders_pfh.paper.markets.frames import RecordedMarket
+from polytraders_pfh.paper.markets.recordings import Recording, open_recording, resolvedkit_sample
+from polytraders_pfh.paper.markets.segments import OnError
 
 SAMPLE_NAME: Final = "resolvedkit sample"
 SAMPLE_CREDIT: Final = "Polymarket books recorded by Resolved Markets (package resolvedkit), CC BY 4.0"

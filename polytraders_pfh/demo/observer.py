@@ -20,7 +20,7 @@ from polytraders_hookspecs import (
     hookimpl,
 )
 
-from polytraders_pfh.paper.model import BookView
+from polytraders_pfh.paper.core.model import BookView
 
 PLUGIN_NAME = "demo.observer"
 

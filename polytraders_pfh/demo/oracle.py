@@ -22,8 +22,8 @@ from polytraders_pfh.core.money import plain, usd_down, usd_up
 from polytraders_pfh.demo.chains import fills_of
 from polytraders_pfh.demo.desk import Intent
 from polytraders_pfh.demo.truth import Fact, KillMark
-from polytraders_pfh.paper.ledger import Audit
-from polytraders_pfh.paper.model import (
+from polytraders_pfh.paper.core.ledger import Audit
+from polytraders_pfh.paper.core.model import (
     OrderEvent,
     OrderEventKind,
     OrderRecord,

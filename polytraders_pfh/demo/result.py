@@ -14,7 +14,7 @@ from polytraders_pfh.demo.flow import Flow
 from polytraders_pfh.demo.oracle import HistoryJudge, Violation, judge_books, judge_reports
 from polytraders_pfh.demo.tally import Figures, figures_of
 from polytraders_pfh.demo.world import BOT_SETTINGS, PAIRS_PER_MARKET, World
-from polytraders_pfh.paper.model import MICRO, ExchangeConfig, Market, OrderRecord
+from polytraders_pfh.paper.core.model import MICRO, ExchangeConfig, Market, OrderRecord
 
 
 @dataclass(frozen=True, slots=True)

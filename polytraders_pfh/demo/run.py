@@ -18,7 +18,7 @@ from polytraders_pfh.demo.pace import Pace
 from polytraders_pfh.demo.result import Plan, Progress, Result, count_result, judge_world
 from polytraders_pfh.demo.strategy import Strategist
 from polytraders_pfh.demo.world import World, open_world
-from polytraders_pfh.paper.model import Market
+from polytraders_pfh.paper.core.model import Market
 
 KILL_FROM: Final = Fraction(85, 100)
 KILL_AT: Final = Fraction(97, 100)

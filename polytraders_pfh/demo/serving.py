@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Final
 
 from polytraders_pfh.paper.clock import SystemClock
-from polytraders_pfh.paper.crowd import RecordedCrowd, exchange_market
-from polytraders_pfh.paper.exchange import Exchange
-from polytraders_pfh.paper.model import MICRO, Market
-from polytraders_pfh.paper.player import Player
-from polytraders_pfh.paper.recordings import open_recording
-from polytraders_pfh.paper.server import PaperServer, serve
-from polytraders_pfh.paper.steps import Step
-from polytraders_pfh.paper.synthetic import SyntheticFlow, synthetic_market
-from polytraders_pfh.paper.venue import VenueOptions
+from polytraders_pfh.paper.core.exchange import Exchange
+from polytraders_pfh.paper.core.model import MICRO, Market
+from polytraders_pfh.paper.markets.crowd import RecordedCrowd, exchange_market
+from polytraders_pfh.paper.markets.player import Player
+from polytraders_pfh.paper.markets.recordings import open_recording
+from polytraders_pfh.paper.markets.steps import Step
+from polytraders_pfh.paper.markets.synthetic import SyntheticFlow, synthetic_market
+from polytraders_pfh.paper.protocol.server import PaperServer, serve
+from polytraders_pfh.paper.protocol.venue import VenueOptions
 
 SYNTHETIC_MARKETS: Final = 2
 MAX_GAP_MS: Final = 60_000

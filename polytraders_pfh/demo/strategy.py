@@ -13,8 +13,8 @@ from typing import Final
 from polytraders_hookspecs.events import Side
 
 from polytraders_pfh.demo.flow import FlowMarket
-from polytraders_pfh.paper.exchange import Exchange
-from polytraders_pfh.paper.model import MICRO, Market
+from polytraders_pfh.paper.core.exchange import Exchange
+from polytraders_pfh.paper.core.model import MICRO, Market
 
 WINDOWS_PER_MARKET: Final = 12
 SHORTEST_WINDOW_MS: Final = 15_000

@@ -14,7 +14,7 @@ from polytraders_pfh.core.money import MICRO, plain
 from polytraders_pfh.demo.result import Result
 from polytraders_pfh.demo.tally import Figures, price_text
 from polytraders_pfh.demo.words import verdict_style
-from polytraders_pfh.paper.frames import Skipped
+from polytraders_pfh.paper.markets.frames import Skipped
 
 SKIPPED_SHOWN = 10
 MARKETS_NAMED = 3

@@ -7,7 +7,7 @@ from fractions import Fraction
 from polytraders_hookspecs.events import Policy, Side
 
 from polytraders_pfh.demo.chains import Chain
-from polytraders_pfh.paper.model import MICRO
+from polytraders_pfh.paper.core.model import MICRO
 
 
 @dataclass(frozen=True, slots=True)

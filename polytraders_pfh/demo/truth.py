@@ -7,8 +7,8 @@ gives one story.
 
 from dataclasses import dataclass
 
-from polytraders_pfh.paper.exchange import Exchange
-from polytraders_pfh.paper.model import (
+from polytraders_pfh.paper.core.exchange import Exchange
+from polytraders_pfh.paper.core.model import (
     Event,
     ExchangeConfig,
     OrderEvent,

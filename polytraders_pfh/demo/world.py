@@ -18,10 +18,10 @@ from polytraders_pfh.demo.signing import SeededSigner, seeded_hex, seeded_wallet
 from polytraders_pfh.demo.truth import WitnessedExchange
 from polytraders_pfh.host import Host, HostConfig
 from polytraders_pfh.host.bus import MemoryReportBus
-from polytraders_pfh.paper.exchange import Exchange
-from polytraders_pfh.paper.model import MICRO, ExchangeConfig, Market
-from polytraders_pfh.paper.server import PaperServer, serve
-from polytraders_pfh.paper.venue import VenueOptions
+from polytraders_pfh.paper.core.exchange import Exchange
+from polytraders_pfh.paper.core.model import MICRO, ExchangeConfig, Market
+from polytraders_pfh.paper.protocol.server import PaperServer, serve
+from polytraders_pfh.paper.protocol.venue import VenueOptions
 
 STARTING_USD: Final = 10_000_000
 PAIRS_PER_MARKET: Final = 100_000

@@ -301,7 +301,8 @@ async def flatness(sizes: tuple[int, ...]) -> None:
         gc.unfreeze()
         base = base or micro
         print(
-            f"{size:>8} intents: {micro:>7.1f} µs/event, {micro / base:>5.2f}x of the first; {per_intent:>7.0f} B/intent"
+            f"{size:>8} intents: {micro:>7.1f} µs/event, {micro / base:>5.2f}x of the first; "
+            f"{per_intent:>7.0f} B/intent"
         )
         await host.stop()
 

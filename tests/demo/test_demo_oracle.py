@@ -18,8 +18,8 @@ from support.demo_stage import (
 
 from polytraders_pfh.demo.oracle import HistoryJudge, Violation, judge_books, judge_reports
 from polytraders_pfh.demo.truth import Fact, KillMark
-from polytraders_pfh.paper.ledger import Audit
-from polytraders_pfh.paper.model import (
+from polytraders_pfh.paper.core.ledger import Audit
+from polytraders_pfh.paper.core.model import (
     MICRO,
     MakerFill,
     MatchKind,

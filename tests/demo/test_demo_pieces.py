@@ -18,11 +18,11 @@ from polytraders_pfh.demo.signing import seeded_hex, seeded_wallet
 from polytraders_pfh.demo.strategy import STYLES, Strategist
 from polytraders_pfh.demo.truth import KillMark, WitnessedExchange
 from polytraders_pfh.errors import RecordingError
-from polytraders_pfh.paper.exchange import Exchange
-from polytraders_pfh.paper.frames import RecordedMarket
-from polytraders_pfh.paper.model import MICRO, OrderEvent, OrderRequest, Side, TradeEvent
-from polytraders_pfh.paper.recordings import resolvedkit_sample
-from polytraders_pfh.paper.synthetic import synthetic_market
+from polytraders_pfh.paper.core.exchange import Exchange
+from polytraders_pfh.paper.core.model import MICRO, OrderEvent, OrderRequest, Side, TradeEvent
+from polytraders_pfh.paper.markets.frames import RecordedMarket
+from polytraders_pfh.paper.markets.recordings import resolvedkit_sample
+from polytraders_pfh.paper.markets.synthetic import synthetic_market
 
 MARKET = synthetic_market(1)
 T0 = 1_767_225_600_000

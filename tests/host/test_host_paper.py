@@ -14,9 +14,9 @@ from support.host_bots import ScribeBot, plugin_with
 
 from polytraders_pfh.host import FeedTimings, Host, HostConfig, Placement, PlaceOrder
 from polytraders_pfh.paper.clock import SystemClock
-from polytraders_pfh.paper.exchange import Exchange
-from polytraders_pfh.paper.model import Market, Outcome
-from polytraders_pfh.paper.server import PaperServer, serve
+from polytraders_pfh.paper.core.exchange import Exchange
+from polytraders_pfh.paper.core.model import Market, Outcome
+from polytraders_pfh.paper.protocol.server import PaperServer, serve
 
 YES, NO = "11111111111111111111", "22222222222222222222"
 RAIN = Market("0x" + "ab" * 32, "Will it rain?", (Outcome(YES, "Yes"), Outcome(NO, "No")))

@@ -8,17 +8,17 @@ from hypothesis import strategies as st
 from support.crowd_stage import cents, recorded_market, snapshot, stage
 from support.market_files import BTC5M, MARKET, NO, T0, YES
 
-from polytraders_pfh.paper.crowd import RecordedCrowd, list_markets
-from polytraders_pfh.paper.exchange import Exchange
-from polytraders_pfh.paper.frames import (
+from polytraders_pfh.paper.core.exchange import Exchange
+from polytraders_pfh.paper.core.model import MICRO, OrderType, PriceChangeEvent, Side
+from polytraders_pfh.paper.markets.crowd import RecordedCrowd, list_markets
+from polytraders_pfh.paper.markets.frames import (
     BookFrame,
     LastTradeFrame,
     LevelSet,
     PriceChangeFrame,
     TickSizeFrame,
 )
-from polytraders_pfh.paper.model import MICRO, OrderType, PriceChangeEvent, Side
-from polytraders_pfh.paper.recordings import open_recording, resolvedkit_sample
+from polytraders_pfh.paper.markets.recordings import open_recording, resolvedkit_sample
 
 Side_ = tuple[tuple[int, int], ...]
 ASKS = ((55, 50), (60, 50))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from support.paper_core import BUY, CONDITION, FAK, FOK, GTC, GTD, NO, SELL, T0, YES, World, micro
 
-from polytraders_pfh.paper.model import OrderRequest, OrderType, Side
+from polytraders_pfh.paper.core.model import OrderRequest, OrderType, Side
 
 
 @pytest.fixture

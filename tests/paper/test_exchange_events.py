@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from support.paper_core import BUY, CONDITION, FAK, NO, SELL, T0, YES, World, micro, told
 
-from polytraders_pfh.paper.model import (
+from polytraders_pfh.paper.core.model import (
     BookSnapshotEvent,
     Event,
     ExchangeConfig,

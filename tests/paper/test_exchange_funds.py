@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from support.paper_core import BUY, FAK, FOK, NO, SELL, YES, World, key_of, micro
 
-from polytraders_pfh.paper.model import ExchangeConfig
+from polytraders_pfh.paper.core.model import ExchangeConfig
 
 SHORT = "not enough balance / allowance: the balance is not enough -> "
 LATE = 10**15

@@ -18,7 +18,7 @@ from support.paper_core import (
     told,
 )
 
-from polytraders_pfh.paper.model import CancelResult, Market, Outcome
+from polytraders_pfh.paper.core.model import CancelResult, Market, Outcome
 
 GONE = "order can't be found - already canceled or matched"
 S0 = T0 // 1000

@@ -8,7 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from support.naive_book import NaiveBook
 from support.paper_core import BUY, CONDITION, FAK, FOK, GTC, NO, SELL, T0, YES, World, key_of
 
-from polytraders_pfh.paper.model import (
+from polytraders_pfh.paper.core.model import (
     CROWD,
     MICRO,
     Event,

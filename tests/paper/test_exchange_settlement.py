@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from support.paper_core import BUY, FAK, NO, SELL, T0, YES, World, micro, told, trade_statuses
 
-from polytraders_pfh.paper.model import ExchangeConfig, TradeStatus
+from polytraders_pfh.paper.core.model import ExchangeConfig, TradeStatus
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from polytraders_pfh.paper.ledger import Ledger
-from polytraders_pfh.paper.model import CROWD, Market, Outcome
+from polytraders_pfh.paper.core.ledger import Ledger
+from polytraders_pfh.paper.core.model import CROWD, Market, Outcome
 
 MARKET = Market("0xc", "Will it?", (Outcome("1", "Yes"), Outcome("2", "No")))
 

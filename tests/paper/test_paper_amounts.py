@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.paper_core import BUY, FAK, GTC, SELL, World, micro
 
-from polytraders_pfh.paper.amounts import (
+from polytraders_pfh.paper.core.amounts import (
     AMOUNT_DECIMALS,
     decimal_text,
     has_decimals,
@@ -17,7 +17,7 @@ from polytraders_pfh.paper.amounts import (
     on_grid,
     taker_fee,
 )
-from polytraders_pfh.paper.model import MICRO, Market, Outcome
+from polytraders_pfh.paper.core.model import MICRO, Market, Outcome
 
 WORLD = World()
 

@@ -10,12 +10,12 @@ import pytest
 from support.market_files import T0, book, write_lines
 
 from polytraders_pfh.paper.clock import ManualClock
-from polytraders_pfh.paper.crowd import RecordedCrowd, list_markets
-from polytraders_pfh.paper.exchange import Exchange
-from polytraders_pfh.paper.player import BATCH_STEPS, Player, Progress, schedule
-from polytraders_pfh.paper.recordings import open_recording
-from polytraders_pfh.paper.steps import Step
-from polytraders_pfh.paper.synthetic import SyntheticFlow, synthetic_market
+from polytraders_pfh.paper.core.exchange import Exchange
+from polytraders_pfh.paper.markets.crowd import RecordedCrowd, list_markets
+from polytraders_pfh.paper.markets.player import BATCH_STEPS, Player, Progress, schedule
+from polytraders_pfh.paper.markets.recordings import open_recording
+from polytraders_pfh.paper.markets.steps import Step
+from polytraders_pfh.paper.markets.synthetic import SyntheticFlow, synthetic_market
 
 START = 1_790_000_000_000
 

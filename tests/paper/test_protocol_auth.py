@@ -9,9 +9,9 @@ from py_clob_client_v2.headers.headers import create_level_1_headers, create_lev
 from py_clob_client_v2.signer import Signer
 from support.paper_stage import START_MS, Stage, Trader, paper_stage, private_key, refusal
 
-from polytraders_pfh.paper.auth import Gatekeeper, KeyRing
-from polytraders_pfh.paper.refusals import Refused
-from polytraders_pfh.paper.venue import VenueOptions
+from polytraders_pfh.paper.protocol.auth import Gatekeeper, KeyRing
+from polytraders_pfh.paper.protocol.refusals import Refused
+from polytraders_pfh.paper.protocol.venue import VenueOptions
 
 INVALID_KEY = {"error": "Unauthorized/Invalid api key"}
 INVALID_L1 = {"error": "Invalid L1 Request headers"}
@@ -153,7 +153,7 @@ async def test_an_old_timestamp_is_refused_where_the_venue_bounds_it() -> None:
 
 
 def test_a_full_key_ring_hands_out_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("polytraders_pfh.paper.auth.MAX_KEYS", 1)
+    monkeypatch.setattr("polytraders_pfh.paper.protocol.auth.MAX_KEYS", 1)
     ring = KeyRing(b"seed")
     ring.create("0xab", 0)
 

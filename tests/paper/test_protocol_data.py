@@ -26,7 +26,7 @@ from support.paper_stage import (
 )
 from support.payloads import payload
 
-from polytraders_pfh.paper.model import MICRO, Mode, Side
+from polytraders_pfh.paper.core.model import MICRO, Mode, Side
 
 DEPOSIT_WALLET = "0x00000000000000000000000000000000d3905170"
 NOBODYS = "0x" + "1" * 64

@@ -8,9 +8,9 @@ from aiohttp import ClientConnectionError
 from py_clob_client_v2.exceptions import PolyApiException
 from support.paper_stage import YES, paper_stage
 
-from polytraders_pfh.paper.exchange import Exchange
-from polytraders_pfh.paper.faults import Answer, Call, Cut
-from polytraders_pfh.paper.server import serve
+from polytraders_pfh.paper.core.exchange import Exchange
+from polytraders_pfh.paper.protocol.faults import Answer, Call, Cut
+from polytraders_pfh.paper.protocol.server import serve
 
 
 @dataclass

@@ -6,11 +6,11 @@ import pytest
 from py_clob_client_v2.clob_types import OrderPayload
 from support.paper_stage import Stage, Trader, paper_stage, received, refusal
 
-from polytraders_pfh.paper.heartbeats import Heartbeats
-from polytraders_pfh.paper.limits import RateLimiter, RateTier, TokenBucket
-from polytraders_pfh.paper.model import Mode
-from polytraders_pfh.paper.refusals import Refused
-from polytraders_pfh.paper.venue import VenueOptions
+from polytraders_pfh.paper.core.model import Mode
+from polytraders_pfh.paper.protocol.heartbeats import Heartbeats
+from polytraders_pfh.paper.protocol.limits import RateLimiter, RateTier, TokenBucket
+from polytraders_pfh.paper.protocol.refusals import Refused
+from polytraders_pfh.paper.protocol.venue import VenueOptions
 
 SMALL = RateTier("Small", order_rate=2, order_burst=3, cancel_rate=4, cancel_burst=5, debt=True)
 

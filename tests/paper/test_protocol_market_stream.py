@@ -20,8 +20,8 @@ from support.paper_stage import (
 )
 from support.payloads import payload
 
-from polytraders_pfh.paper.model import MICRO, BookSnapshotEvent, BookView, Side
-from polytraders_pfh.paper.venue import VenueOptions
+from polytraders_pfh.paper.core.model import MICRO, BookSnapshotEvent, BookView, Side
+from polytraders_pfh.paper.protocol.venue import VenueOptions
 
 
 def rest(stage: Stage, side: Side, price_micro: int, shares: int, token: str = YES) -> None:
@@ -212,7 +212,7 @@ async def test_a_reader_too_far_behind_is_closed_with_a_reason_and_the_others_go
 
 
 async def test_a_reader_who_takes_no_bytes_at_all_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("polytraders_pfh.paper.streams._CLOSE_GRACE_S", 0.05)
+    monkeypatch.setattr("polytraders_pfh.paper.protocol.streams._CLOSE_GRACE_S", 0.05)
     levels = tuple((price * 1_000, 123_456_789) for price in range(1, 500))
     huge = BookSnapshotEvent(
         BookView(YES, RAIN.condition_id, levels, (), 1_000, MICRO, False, None, START_MS)

@@ -13,8 +13,8 @@ from py_clob_client_v2.clob_types import (
 from py_clob_client_v2.order_utils import SignedOrderV2
 from support.paper_stage import CUP, NO, RAIN, START_MS, WINNER, YES, Stage, Trader, paper_stage, refusal
 
-from polytraders_pfh.paper.model import MICRO, ExchangeConfig, Mode, Side
-from polytraders_pfh.paper.venue import VenueOptions
+from polytraders_pfh.paper.core.model import MICRO, ExchangeConfig, Mode, Side
+from polytraders_pfh.paper.protocol.venue import VenueOptions
 
 DEPOSIT_WALLET = "0x00000000000000000000000000000000d3905170"
 AT_ONCE = ExchangeConfig(mine_delay_ms=0, confirm_delay_ms=0)

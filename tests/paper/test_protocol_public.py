@@ -9,7 +9,7 @@ from py_clob_client_v2.clob_types import BookParams, MarketOrderArgsV2
 from support.paper_stage import CUP, NO, RAIN, START_MS, WINNER, YES, Stage, paper_stage, refusal
 from support.payloads import payload
 
-from polytraders_pfh.paper.model import MICRO, Side
+from polytraders_pfh.paper.core.model import MICRO, Side
 
 UNKNOWN = "99999"
 

@@ -11,9 +11,9 @@ from py_clob_client_v2.signer import Signer
 from support.paper_stage import CONTRACTS, START_MS, Trader, private_key
 
 from polytraders_pfh.paper.clock import ManualClock
-from polytraders_pfh.paper.envelope import SignedOrder, read_envelope
-from polytraders_pfh.paper.refusals import Refused
-from polytraders_pfh.paper.signatures import OrderVerifier
+from polytraders_pfh.paper.protocol.envelope import SignedOrder, read_envelope
+from polytraders_pfh.paper.protocol.refusals import Refused
+from polytraders_pfh.paper.protocol.signatures import OrderVerifier
 
 WALLET = "0x00000000000000000000000000000000000d3905"
 OTHER = "0x000000000000000000000000000000000000beef"

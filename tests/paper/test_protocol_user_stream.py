@@ -21,7 +21,7 @@ from support.paper_stage import (
 )
 from support.payloads import payload
 
-from polytraders_pfh.paper.model import MICRO, Side
+from polytraders_pfh.paper.core.model import MICRO, Side
 
 
 def brief(messages: list[Any]) -> list[tuple[str, ...]]:

@@ -10,11 +10,11 @@ import pytest
 from support.market_files import MARKET, T0, list_row, write_lists
 
 from polytraders_pfh.errors import RecordingError
-from polytraders_pfh.paper import recordings
-from polytraders_pfh.paper.frame_parse import FrameFault
-from polytraders_pfh.paper.frames import BookFrame, RecordedToken, Skipped
-from polytraders_pfh.paper.recordings import open_recording, resolvedkit_sample
-from polytraders_pfh.paper.recordings_books import micro_of_double, token_id_of
+from polytraders_pfh.paper.markets import recordings
+from polytraders_pfh.paper.markets.frame_parse import FrameFault
+from polytraders_pfh.paper.markets.frames import BookFrame, RecordedToken, Skipped
+from polytraders_pfh.paper.markets.recordings import open_recording, resolvedkit_sample
+from polytraders_pfh.paper.markets.recordings_books import micro_of_double, token_id_of
 
 
 def test_lists_of_doubles_become_exact_integers_with_the_best_price_last(tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_parquet_without_pyarrow_names_the_command_that_installs_it(
     real_import = builtins.__import__
 
     def without_arrow(name: str, *rest: object) -> object:
-        if name == "polytraders_pfh.paper.parquet_files":
+        if name == "polytraders_pfh.paper.markets.parquet_files":
             raise ModuleNotFoundError("No module named 'pyarrow'", name="pyarrow")
         return real_import(name, *rest)  # type: ignore[arg-type]
 

@@ -19,7 +19,8 @@ from support.market_files import (
 )
 
 from polytraders_pfh.errors import RecordingError
-from polytraders_pfh.paper.frames import (
+from polytraders_pfh.paper.core.model import Side
+from polytraders_pfh.paper.markets.frames import (
     BookFrame,
     LastTradeFrame,
     LevelSet,
@@ -28,9 +29,8 @@ from polytraders_pfh.paper.frames import (
     Skipped,
     TickSizeFrame,
 )
-from polytraders_pfh.paper.model import Side
-from polytraders_pfh.paper.recordings import open_recording
-from polytraders_pfh.paper.recordings_jsonl import MAX_LINE_BYTES
+from polytraders_pfh.paper.markets.recordings import open_recording
+from polytraders_pfh.paper.markets.recordings_jsonl import MAX_LINE_BYTES
 
 
 @pytest.mark.parametrize("zipped", [False, True])

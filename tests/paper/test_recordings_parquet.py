@@ -8,8 +8,8 @@ import pytest
 from support.market_files import BTC5M, MARKET, NO, T0, YES, book, price_change, write_raw
 
 from polytraders_pfh.errors import RecordingError
-from polytraders_pfh.paper.frames import BookFrame, RecordedToken, Skipped, complement_of
-from polytraders_pfh.paper.recordings import open_recording
+from polytraders_pfh.paper.markets.frames import BookFrame, RecordedToken, Skipped, complement_of
+from polytraders_pfh.paper.markets.recordings import open_recording
 
 
 def test_a_raw_book_becomes_exact_integers_with_the_best_price_last(tmp_path: Path) -> None:

@@ -5,10 +5,10 @@ from itertools import islice, pairwise
 
 import pytest
 
-from polytraders_pfh.paper.exchange import Exchange
-from polytraders_pfh.paper.model import MICRO, Market, Side
-from polytraders_pfh.paper.steps import Step
-from polytraders_pfh.paper.synthetic import (
+from polytraders_pfh.paper.core.exchange import Exchange
+from polytraders_pfh.paper.core.model import MICRO, Market, Side
+from polytraders_pfh.paper.markets.steps import Step
+from polytraders_pfh.paper.markets.synthetic import (
     Character,
     NewTick,
     Quote,

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
-from polytraders_pfh.paper.crowd import RecordedCrowd, list_markets
-from polytraders_pfh.paper.exchange import Exchange
-from polytraders_pfh.paper.frames import BookFrame, Levels, RecordedMarket, RecordedToken
-from polytraders_pfh.paper.model import MICRO, OrderRecord, OrderRequest, OrderType, Side
+from polytraders_pfh.paper.core.exchange import Exchange
+from polytraders_pfh.paper.core.model import MICRO, OrderRecord, OrderRequest, OrderType, Side
+from polytraders_pfh.paper.markets.crowd import RecordedCrowd, list_markets
+from polytraders_pfh.paper.markets.frames import BookFrame, Levels, RecordedMarket, RecordedToken
 from support.market_files import MARKET, NO, T0, YES
 
 US, OUR_KEY = "0xus", "our-key"

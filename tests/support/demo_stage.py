@@ -12,7 +12,7 @@ from polytraders_pfh.demo.flow import RecordedFlow, SyntheticMarkets
 from polytraders_pfh.demo.lanes import POLICIES
 from polytraders_pfh.demo.result import Plan, Progress, Result
 from polytraders_pfh.demo.run import Run, Watcher
-from polytraders_pfh.paper.model import (
+from polytraders_pfh.paper.core.model import (
     MICRO,
     OrderEvent,
     OrderEventKind,
@@ -21,7 +21,7 @@ from polytraders_pfh.paper.model import (
     OrderStatus,
     Side,
 )
-from polytraders_pfh.paper.recordings import open_recording
+from polytraders_pfh.paper.markets.recordings import open_recording
 from support.market_files import T0, book, write_lines
 
 CODE = "0x" + "0b" * 32

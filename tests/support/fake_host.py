@@ -1,4 +1,4 @@
-"""A host made of hand-written stubs: a clock that is set, an exchange that keeps the truth and can be told to lie."""
+"""A host of hand-written stubs: a clock that is set, an exchange that keeps the truth and can lie."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ TRACE = "trc_2b3c4d5e6f7a8b9c"
 
 
 class FakeClock:
-    """A clock that tests set. Short sleeps move it on at once; sleeps of a second and more wait for `wake`."""
+    """A clock that tests set. Short sleeps move it on at once; those of a second and more wait for `wake`."""
 
     def __init__(self, now_ms: int = NOW_MS) -> None:
         self.ms = now_ms

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from polytraders_pfh.paper.model import CROWD, MICRO
+from polytraders_pfh.paper.core.model import CROWD, MICRO
 
 
 @dataclass

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from decimal import Decimal
 
-from polytraders_pfh.paper.exchange import Exchange
-from polytraders_pfh.paper.model import (
+from polytraders_pfh.paper.core.exchange import Exchange
+from polytraders_pfh.paper.core.model import (
     MICRO,
     Event,
     ExchangeConfig,

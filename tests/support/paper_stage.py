@@ -18,11 +18,11 @@ from py_clob_client_v2.order_utils import ExchangeOrderBuilderV2, OrderDataV2, S
 from py_clob_client_v2.signer import Signer
 
 from polytraders_pfh.paper.clock import ManualClock
-from polytraders_pfh.paper.exchange import Exchange
-from polytraders_pfh.paper.faults import FaultPlan
-from polytraders_pfh.paper.model import MICRO, ExchangeConfig, Market, Outcome
-from polytraders_pfh.paper.server import PaperServer, serve
-from polytraders_pfh.paper.venue import POLYGON, VenueOptions
+from polytraders_pfh.paper.core.exchange import Exchange
+from polytraders_pfh.paper.core.model import MICRO, ExchangeConfig, Market, Outcome
+from polytraders_pfh.paper.protocol.faults import FaultPlan
+from polytraders_pfh.paper.protocol.server import PaperServer, serve
+from polytraders_pfh.paper.protocol.venue import POLYGON, VenueOptions
 
 START_MS = 1_790_000_000_000
 YES, NO = "11111111111111111111", "22222222222222222222"
@@ -71,7 +71,7 @@ class Trader:
         contract: str | None = None,
         version: str = "2",
     ) -> SignedOrderV2:
-        """A signed order with a counted salt and the stage's time, so that its id is the same on every run."""
+        """A signed order with a counted salt and the stage's time: its id is the same on every run."""
         usd, size = shares * price_micro, shares * MICRO
         signer: Signer = self.client.signer
         builder = ExchangeOrderBuilderV2(
