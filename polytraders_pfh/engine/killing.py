@@ -7,6 +7,7 @@ sequence is working on is cancelled by that sequence, or right after it, under t
 import asyncio
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 from opentelemetry.trace import INVALID_SPAN
@@ -27,6 +28,7 @@ from polytraders_pfh.engine.seen import Answer
 from polytraders_pfh.engine.sequencer import Sequencer, Tools
 from polytraders_pfh.engine.within import within
 
+_RECORD_DEADLINE_S: Final = 0.1
 _LOG: Final = logging.getLogger("polytraders_pfh.engine")
 
 
@@ -142,7 +144,8 @@ class Killer:
         return await self._reporter.finish(work, intent, decision, ending, step=step)
 
     async def _record(self, acting: Sequence[Intent]) -> None:
-        """Record the cancels; when that fails they go out all the same."""
+        """Record the cancels; when that fails or takes long they go out all the same."""
+        commits = []
         for intent in acting:
             record = Record(
                 Kind.CANCEL_STARTED,
@@ -152,10 +155,9 @@ class Killer:
                 intent.working.order_id,
                 {"why": Reason.KILL_SWITCH_ACTIVE.value},
             )
-            try:
-                await self._t.journal.append(record)
-            except Exception:
-                return
+            commits.append(self._t.journal.append(record))
+        with suppress(Exception):
+            await within(_RECORD_DEADLINE_S, commits[-1])
 
     def _acts(self, decision: Decision, intent: Intent) -> bool:
         return may_act(Mode(self._reporter.mode), decision, intent.market_id, self._reach)

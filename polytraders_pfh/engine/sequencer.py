@@ -31,6 +31,7 @@ from polytraders_pfh.engine.journal import Journal, Kind, Record
 from polytraders_pfh.engine.kill import KillLatch
 from polytraders_pfh.engine.orders import signed_fault, unsigned_chase
 from polytraders_pfh.engine.plan import Plan, plan_on
+from polytraders_pfh.engine.within import within
 from polytraders_pfh.telemetry import names
 from polytraders_pfh.telemetry.metrics import Metrics
 from polytraders_pfh.telemetry.traces import Traces
@@ -317,12 +318,11 @@ class Sequencer:
     async def _record(
         self, kind: Kind, intent: Intent, order_id: str, **facts: str | int | bool | None
     ) -> None:
-        """Record one step. Cancels go on when the journal fails; posts never start then."""
+        """Record one step. Cancels go on when the journal fails or hangs; posts never start then."""
         t = self._t
+        record = Record(kind, t.clock.now_ms(), intent.trace_id, intent.root_order_id, order_id, facts)
         try:
-            await t.journal.append(
-                Record(kind, t.clock.now_ms(), intent.trace_id, intent.root_order_id, order_id, facts)
-            )
+            await within(t.settings.call_timeout_ms / 1000, t.journal.append(record))
         except Exception:
             if kind is Kind.POST_RECORDED:
                 raise
