@@ -55,7 +55,7 @@ class PartialFillHandler:
     @hookimpl
     def on_host_start(self) -> Awaitable[None]:
         """Learn what is open before the first event."""
-        return self._engine.recovery.run()
+        return self._engine.start()
 
     @hookimpl
     def on_decision_report(self, envelope: SignedEvent) -> None:

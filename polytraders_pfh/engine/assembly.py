@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from polytraders_hookspecs.events import OrderClosed, SignedEvent
+from polytraders_hookspecs.events import KillSwitchSignal, OrderClosed, SignedEvent
 from polytraders_hookspecs.services import HostServices
 from polytraders_hookspecs.signing import check_signature
 from polytraders_hookspecs.wire import to_micro
@@ -12,6 +12,7 @@ from polytraders_pfh.config import Settings
 from polytraders_pfh.core.lifecycle import State, Step
 from polytraders_pfh.core.modes import Reach
 from polytraders_pfh.core.money import size_down
+from polytraders_pfh.core.policy import Kill
 from polytraders_pfh.engine.books import Books
 from polytraders_pfh.engine.carrier import Carrier
 from polytraders_pfh.engine.coordinator import Coordinator
@@ -45,6 +46,14 @@ class Engine:
     reporter: Reporter
     outbox: Outbox
     host: HostServices
+
+    async def start(self) -> None:
+        """Learn what is open; cancel it when the kill switch is on, or went on meanwhile."""
+        await self.recovery.run()
+        kill = self.tools.kill
+        if await kill.state() is Kill.ON:
+            now_ms = self.tools.clock.now_ms()
+            await self.killer.sweep(KillSwitchSignal(active=True, ts_ms=now_ms, reason=kill.reason))
 
     async def on_order_closed(self, envelope: SignedEvent) -> None:
         """Let an intent go when its live order reached its end.

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from polytraders_hookspecs import ExchangeReply, KillSwitchSignal, OrderFacts, Strategy
+from polytraders_hookspecs import ExchangeReply, KillSwitchSignal, KillSwitchStatus, OrderFacts, Strategy
 from support.fake_host import (
     MARKET,
     NOW_MS,
@@ -66,6 +66,31 @@ async def test_live_chase_of_a_dead_root_is_cancelled_by_the_kill_switch(stopped
     await stopped_host.start()
 
     await stopped_host.bot.on_killswitch(KillSwitchSignal(active=True, ts_ms=NOW_MS))
+
+    assert stopped_host.exchange.live() == []
+    await stopped_host.stop()
+
+
+async def test_what_recovery_finds_while_the_kill_switch_is_on_is_cancelled(stopped_host: FakeHost) -> None:
+    stopped_host.orders.partials = (facts(), chase_facts())
+    stopped_host.kill_switch.status_now = KillSwitchStatus(active=True, reason="drill")
+
+    await stopped_host.start()
+
+    assert stopped_host.exchange.live() == []
+    await stopped_host.stop()
+
+
+async def test_order_that_recovery_takes_after_the_kill_signal_is_cancelled_too(
+    stopped_host: FakeHost,
+) -> None:
+    stopped_host.orders.partials = (facts(), chase_facts())
+
+    def kill_now(exchange: FakeExchange, order_id: str) -> None:
+        stopped_host.bot.on_killswitch(KillSwitchSignal(active=True, ts_ms=NOW_MS)).close()
+
+    stopped_host.exchange.on_get = kill_now
+    await stopped_host.start()
 
     assert stopped_host.exchange.live() == []
     await stopped_host.stop()
