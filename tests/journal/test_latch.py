@@ -9,9 +9,9 @@ from support.eventually import eventually
 from support.journals import everything, opened, post, report, step, tags
 
 from polytraders_pfh.engine.journal import RESERVED, JournalFailed, Kind, SqliteJournal
+from polytraders_pfh.engine.journal.batch import Control
 from polytraders_pfh.engine.journal.segment import Segment
 from polytraders_pfh.engine.journal.shelf import Shelf
-from polytraders_pfh.engine.journal.writer import Control
 from polytraders_pfh.ops.verify import verify
 
 

@@ -10,7 +10,8 @@ records are awaited too, and cancels go on when they fail.
     seam      the protocol `Journal`, and how a log shared by many hosts implements it
     memory    `MemoryJournal`: the order of things inside one process, and nothing after it
     log       `SqliteJournal`: durable, one file per segment, one writer thread, group commit
-    writer    that thread          segment   one file          shelf    the directory of segments
+    writer    that thread          batch     one commit's worth         live     opening and rolling over
+    segment   one file             shelf     the directory of segments
     reading   read-only queries    chain     the hashes        export   closed segments as JSON lines
 
 Retention: records are evidence of trading and are kept 7 years. Nothing here ever deletes one; a closed

@@ -12,11 +12,12 @@ from threading import Thread
 from typing import Any, Final
 
 from polytraders_pfh.engine.journal import reading
+from polytraders_pfh.engine.journal.batch import Append, Control, Mark, Told
 from polytraders_pfh.engine.journal.chain import Head
 from polytraders_pfh.engine.journal.commit import CLOSED, NOT_OPEN, Commit, JournalFailed, failed_commit
 from polytraders_pfh.engine.journal.records import RESERVED, Kind, Record, Seen, Stored, check_exact
 from polytraders_pfh.engine.journal.shelf import Shelf
-from polytraders_pfh.engine.journal.writer import Append, Control, Mark, Told, Writer, start
+from polytraders_pfh.engine.journal.writer import Writer, start
 
 SEGMENT_BYTES: Final = 64 * 1024 * 1024
 MAX_QUEUED: Final = 100_000

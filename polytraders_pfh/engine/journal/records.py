@@ -25,6 +25,8 @@ class Kind(StrEnum):
     """What a record says."""
 
     EVENT_ACCEPTED = "event_accepted"
+    INTENT_OPENED = "intent_opened"
+    INTENT_ENDED = "intent_ended"
     DECIDED = "decided"
     CANCEL_STARTED = "cancel_started"
     CANCEL_ANSWERED = "cancel_answered"

@@ -11,14 +11,15 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Final, NamedTuple
+from typing import Final
 
 from polytraders_pfh.engine.journal import reading
-from polytraders_pfh.engine.journal.chain import START, Head, link
-from polytraders_pfh.engine.journal.commit import Commit, DuplicateRecord, JournalFailed
+from polytraders_pfh.engine.journal.batch import Append, Control, Item, Mark, Told, among, prepare, refused
+from polytraders_pfh.engine.journal.chain import START, Head
+from polytraders_pfh.engine.journal.commit import JournalFailed
 from polytraders_pfh.engine.journal.live import open_live, roll
-from polytraders_pfh.engine.journal.records import RESERVED, Key, Kind, Record, encode, unique_keys
-from polytraders_pfh.engine.journal.segment import KeyRow, Row, Segment
+from polytraders_pfh.engine.journal.records import RESERVED, Kind
+from polytraders_pfh.engine.journal.segment import Segment
 from polytraders_pfh.engine.journal.shelf import Shelf
 
 _MAX_BATCH: Final = 512
@@ -26,38 +27,6 @@ _CHECKPOINT_BYTES: Final = 4 * 1024 * 1024
 _COMMIT_BYTES: Final = 4 * 1024
 _DAY_MS: Final = 86_400_000
 _FULL: Final = 13
-
-
-class Append(NamedTuple):
-    """A record on its way."""
-
-    record: Record
-    commit: Commit
-
-
-class Mark(NamedTuple):
-    """A report that the bus has."""
-
-    seq: int
-
-
-class Control(NamedTuple):
-    """Something else to do at this place in the queue: end the segment, or stop."""
-
-    what: str
-    done: Callable[[Path | None], None]
-
-
-class Told(NamedTuple):
-    """What became of one append."""
-
-    commit: Commit
-    seq: int
-    error: JournalFailed | None
-    report: bool
-
-
-Item = Append | Mark | Control
 
 
 class Writer:
@@ -167,42 +136,24 @@ class Writer:
         if not self.failed:
             return list(appends)
         told += [
-            _refused(item, JournalFailed(self.failed))
-            for item in appends
-            if not self.admits(item.record.kind)
+            refused(item, JournalFailed(self.failed)) for item in appends if not self.admits(item.record.kind)
         ]
         return [item for item in appends if self.admits(item.record.kind)]
 
     def _commit(
         self, segment: Segment, appends: Sequence[Append], marks: Sequence[int], told: list[Told]
     ) -> None:
-        if appends:
+        if appends and not self.failed:
             segment = self._segment_for(segment, appends[0].record.at_ms)
-        head, rows, keys, mine = segment.head, list[Row](), list[KeyRow](), list[Told]()
-        wanted = [(item, unique_keys(item.record)) for item in appends]
-        taken = segment.known([key.digest for _, some in wanted for key in some])
-        for item, some in wanted:
-            earlier = [taken[key.digest] for key in some if key.digest in taken]
-            if earlier:
-                told.append(_refused(item, _duplicate(item.record, earlier[0])))
-                continue
-            try:
-                row = _row(head, item.record)
-            except (TypeError, ValueError) as e:
-                told.append(_refused(item, JournalFailed(f"a {item.record.kind} record has no form: {e}")))
-                continue
-            head = Head(row.seq, row.hash)
-            rows.append(row)
-            keys += _key_rows(some, row)
-            taken.update({key.digest: row.seq for key in some})
-            mine.append(Told(item.commit, row.seq, None, row.kind == Kind.REPORTED.value))
-        if rows or marks:
-            segment.write(rows, keys, marks)
-            written = _COMMIT_BYTES + sum([len(row.body) + len(row.payload) for row in rows])
+        batch = prepare(segment, appends)
+        told += batch.refused
+        if batch.rows or marks:
+            segment.write(batch.rows, batch.keys, marks)
+            written = _COMMIT_BYTES + sum([len(row.body) + len(row.payload) for row in batch.rows])
             self._since_checkpoint += written
             self._since_measured += written
         self.head = segment.head
-        told += mine
+        told += batch.kept
 
     def _segment_for(self, segment: Segment, at_ms: int) -> Segment:
         """Return the segment a record of this moment belongs into, rolling over by day and by size."""
@@ -239,7 +190,7 @@ class Writer:
         doubtful = [item for item in appends if id(item.commit) not in known]
         room = full and self._shelf.spend_reserve()
         spared = [item for item in doubtful if room and item.record.kind in RESERVED]
-        told += [_refused(item, JournalFailed(self.failed)) for item in doubtful if not _in(item, spared)]
+        told += [refused(item, JournalFailed(self.failed)) for item in doubtful if not among(item, spared)]
         self._tell([*told])
         told.clear()
         self._reopen(for_reserved=room)
@@ -254,9 +205,7 @@ class Writer:
             self.failed = self._sentence(again)
             self._reopen(for_reserved=False)
         known = {id(one.commit) for one in told}
-        told += [
-            _refused(item, JournalFailed(self.failed)) for item in spared if id(item.commit) not in known
-        ]
+        told += [refused(item, JournalFailed(self.failed)) for item in spared if id(item.commit) not in known]
 
     def _reopen(self, *, for_reserved: bool) -> None:
         """Let go of a connection that met an error and read from the file what it really holds.
@@ -323,27 +272,3 @@ def start(writer: Writer, opened: Callable[[], None]) -> threading.Thread:
     thread = threading.Thread(target=writer.run, args=(opened,), name="pfh-journal", daemon=True)
     thread.start()
     return thread
-
-
-def _row(head: Head, record: Record) -> Row:
-    body, seq = encode(record), head.seq + 1
-    return Row(
-        seq, record.kind.value, record.at_ms, body, record.payload, link(head.hash, seq, body, record.payload)
-    )
-
-
-def _key_rows(keys: Sequence[Key], row: Row) -> list[KeyRow]:
-    return [KeyRow(key.digest, row.seq, row.at_ms, int(key.lasting)) for key in keys]
-
-
-def _in(item: Append, items: Sequence[Append]) -> bool:
-    return any(item.commit is other.commit for other in items)
-
-
-def _refused(item: Append, error: JournalFailed) -> Told:
-    return Told(item.commit, 0, error, report=False)
-
-
-def _duplicate(record: Record, earlier: int) -> DuplicateRecord:
-    name = record.message_id or record.order_id
-    return DuplicateRecord(f"a {record.kind} record for {name} is kept already, as record {earlier}")
