@@ -30,6 +30,12 @@ from polytraders_pfh.telemetry.metrics import Metrics
 from polytraders_pfh.telemetry.traces import Traces
 
 _DRAIN_S: Final = 10.0
+_ENDS: Final = {
+    State.RESTING: (Step.ORDER_CLOSED,),
+    State.CANCEL_UNKNOWN: (Step.FOUND_CLOSED, Step.NOTHING_LEFT),
+    State.POST_UNKNOWN: (Step.FOUND_CLOSED,),
+}
+"""The working order's own end settles a doubt about it too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +79,9 @@ class Engine:
                 if order.order_id == closed.order_id and closed.filled_usd is not None:
                     filled = size_down(to_micro(closed.filled_usd), order.price_micro)
                     order.filled_micro = max(order.filled_micro, min(filled, order.size_micro))
-            if intent.working.order_id == closed.order_id and intent.state is State.RESTING:
-                intent.step(Step.ORDER_CLOSED)
+            if intent.working.order_id == closed.order_id:
+                for step in _ENDS.get(intent.state, ()):
+                    intent.step(step)
         if intent.state is State.CLOSED:
             self.tools.intents.close(intent, self.tools.clock.now_ms())
             self.coordinator.look_again()

@@ -3,13 +3,30 @@
 import asyncio
 from collections.abc import Callable
 
-from polytraders_hookspecs import ExchangeReply, KillSwitchSignal, SignedOrder
-from support.fake_host import NOW_MS, ROOT, FakeExchange, FakeHost, no_reply, partial, reply
+from polytraders_hookspecs import ExchangeReply, KillSwitchSignal, SignedEvent, SignedOrder, sign_event
+from polytraders_hookspecs.wire import print_json
+from support.fake_host import (
+    KEY,
+    KEY_ID,
+    NOW_MS,
+    ROOT,
+    TRACE,
+    FakeExchange,
+    FakeHost,
+    no_reply,
+    partial,
+    reply,
+)
 
 from polytraders_pfh.core.lifecycle import State
 from polytraders_pfh.engine.intents import Intent
 
 BOT = "exec.partialfillhandler"
+
+
+def closed(order_id: str) -> SignedEvent:
+    body = print_json({"order_id": order_id, "status": "FILLED"}).encode()
+    return sign_event(key_id=KEY_ID, key=KEY, event_ts_ms=NOW_MS, trace_id=TRACE, body=body)
 
 
 def intent_of(host: FakeHost) -> Intent:
@@ -105,6 +122,30 @@ async def test_chase_that_never_arrived_is_given_up_after_a_minute_and_not_signe
     assert intent_of(host).state is State.CLOSED
     assert host.clock.ms - NOW_MS >= 60_000
     assert len(host.signer.asked) == 1
+
+
+async def test_end_of_a_chase_whose_post_was_in_doubt_settles_the_doubt(host: FakeHost) -> None:
+    lost_post(host)
+    await host.bot.on_partial_fill(partial(policy="chase"))
+    (chase,) = host.exchange.live()
+
+    await host.bot.on_order_closed(closed(chase))
+    late = await host.bot.on_partial_fill(
+        partial(order_id=chase, price="0.63", filled="63", remaining="186.9966", at_ms=NOW_MS + 1)
+    )
+
+    assert late.verdict == "REMAINDER_CLOSED"
+    assert intent_of(host).state is State.CLOSED
+
+
+async def test_end_of_an_order_whose_cancel_was_in_doubt_settles_the_doubt(host: FakeHost) -> None:
+    host.exchange.on_cancel = lambda exchange, ids: no_reply()
+    host.exchange.on_get = lambda exchange, order_id: no_reply()
+    await host.bot.on_partial_fill(partial(policy="cancel"))
+
+    await host.bot.on_order_closed(closed(ROOT))
+
+    assert intent_of(host).state is State.CLOSED
 
 
 async def test_command_to_cancel_a_chase_whose_post_is_in_doubt_asks_and_cancels(host: FakeHost) -> None:
