@@ -117,6 +117,12 @@ class LimitedLive(_Section):
     max_chase_usd: Usd = Decimal(50)
 
 
+class JournalSettings(_Section):
+    """Where the log stands. `durable = false` keeps it in memory: after a crash only the exchange knows."""
+
+    durable: bool = True
+
+
 class Override(_Section):
     """One strategy's own parameters; what is left out comes from `defaults`."""
 
@@ -139,6 +145,7 @@ class Settings(_Section):
     book: Book = Book()
     chase: Chase = Chase()
     limited_live: LimitedLive = LimitedLive()
+    journal: JournalSettings = JournalSettings()
     overrides: dict[str, Override] = Field(default_factory=dict)
 
     @model_validator(mode="after")

@@ -3,6 +3,8 @@
     PfhError
     ├── ConfigError        a config value broke its rule; names path, value and rule
     ├── EventRejected      an event failed its signature or its schema; nothing was touched
+    ├── JournalFailed      a record was not kept, or that is not known; nothing is posted (engine.journal)
+    │   └── DuplicateRecord   the log holds a record with this key already
     ├── RecordingError     a recording is broken; names file, row and what was wrong
     └── NeverTwiceError    the chain invariant would have been broken by the next send; nothing was sent
 

@@ -18,13 +18,15 @@ from polytraders_pfh.engine.carrier import Carrier
 from polytraders_pfh.engine.coordinator import Coordinator
 from polytraders_pfh.engine.declared import Declared
 from polytraders_pfh.engine.exchange import Exchange
+from polytraders_pfh.engine.fold import Chronicle
 from polytraders_pfh.engine.intents import IntentTable
-from polytraders_pfh.engine.journal import Journal, MemoryJournal
+from polytraders_pfh.engine.journal import Journal, MemoryJournal, SqliteJournal
 from polytraders_pfh.engine.kill import KillLatch
 from polytraders_pfh.engine.killing import Killer
 from polytraders_pfh.engine.outbox import Outbox
 from polytraders_pfh.engine.recovery import Recovery
 from polytraders_pfh.engine.reporter import Reporter
+from polytraders_pfh.engine.restart import take_up
 from polytraders_pfh.engine.sequencer import Sequencer, Tools
 from polytraders_pfh.telemetry.metrics import Metrics
 from polytraders_pfh.telemetry.traces import Traces
@@ -54,8 +56,11 @@ class Engine:
     host: HostServices
 
     async def start(self) -> None:
-        """Learn what is open; cancel it when the kill switch is on, or went on meanwhile."""
+        """Open the log, learn what is open; cancel it when the kill switch is on, or went on meanwhile."""
+        await self.tools.journal.open()
+        self.outbox.start()
         await self.recovery.run()
+        await take_up(self.tools, self.coordinator, self.reporter)
         kill = self.tools.kill
         if await kill.state() is Kill.ON:
             now_ms = self.tools.clock.now_ms()
@@ -91,6 +96,7 @@ class Engine:
         await self.carrier.close(_DRAIN_S)
         self.reporter.flush()
         await self.outbox.close(_DRAIN_S)
+        await self.tools.journal.close()
 
 
 def assemble(host: HostServices, settings: Settings, version: str, journal: Journal | None = None) -> Engine:
@@ -106,8 +112,17 @@ def assemble(host: HostServices, settings: Settings, version: str, journal: Jour
         max_tokens=book.max_tokens,
     )
     exchange = Exchange(host.clob_public, host.clob_auth, host.signer, books, timeout_s)
-    intents = IntentTable(execution.max_intents, execution.tombstone_ms, execution.seen_events)
-    journal = journal or MemoryJournal()
+    if journal is None:
+        journal = SqliteJournal(host.state_dir / "journal") if settings.journal.durable else MemoryJournal()
+    chronicle = Chronicle(journal, host.clock)
+    intents = IntentTable(
+        execution.max_intents,
+        execution.tombstone_ms,
+        execution.seen_events,
+        chronicle.opened,
+        chronicle.ended,
+    )
+    kill = KillLatch(host.kill_switch, timeout_s, chronicle.kill_switch)
     outbox = Outbox(
         host.reports,
         journal,
@@ -116,12 +131,11 @@ def assemble(host: HostServices, settings: Settings, version: str, journal: Jour
         publish_timeout_s=timeout_s,
     )
     declared = Declared(host.event_keys, execution.max_decision_reports)
-    recovery = Recovery(host.orders, exchange, intents, declared, host.clock, timeout_s)
     tools = Tools(
         exchange=exchange,
         books=books,
         journal=journal,
-        kill=KillLatch(host.kill_switch, timeout_s),
+        kill=kill,
         intents=intents,
         clock=host.clock,
         traces=Traces(host.tracer_provider, version),
@@ -135,6 +149,7 @@ def assemble(host: HostServices, settings: Settings, version: str, journal: Jour
     reporter = Reporter(tools, outbox, settings.mode)
     sequencer = Sequencer(tools)
     carrier = Carrier(tools, sequencer, host.hooks)
+    recovery = Recovery(host.orders, declared, tools, carrier.ask_until_known, timeout_s)
     reach = Reach(frozenset(settings.limited_live.markets), to_micro(settings.limited_live.max_chase_usd))
     coordinator = Coordinator(tools, carrier, reporter, declared, settings, host.orders, host.event_keys)
     killer = Killer(tools, sequencer, carrier, reporter, reach)
@@ -145,4 +160,6 @@ def _obstacle(recovery: Recovery, outbox: Outbox) -> str:
     """Return why nothing may be posted now, or empty."""
     if not recovery.done:
         return "what was open before the start is not known yet"
+    if recovery.unread:
+        return recovery.unread
     return "too many reports wait for the bus" if outbox.full else ""

@@ -25,6 +25,7 @@ from polytraders_pfh.core.outcomes import RecordVerdict
 from polytraders_pfh.core.policy import Action, Decision
 from polytraders_pfh.core.reasons import Reason
 from polytraders_pfh.engine.endings import Ending, cancel_ending, chase_ending
+from polytraders_pfh.engine.fold import history
 from polytraders_pfh.engine.intents import ChainOrder, Intent
 from polytraders_pfh.engine.reporting import Fill, report_id
 from polytraders_pfh.engine.sequencer import Outcome, Sequencer, Tools
@@ -190,6 +191,7 @@ class Carrier:
         if fault is None and not within_cap(intent.side, price, to_micro(instruction.cap_price)):
             fault = f"its price {result.price} is beyond the cap of {instruction.cap_price}"
         self._t.intents.extend(intent, ChainOrder(result.new_order_id, price, size))
+        self._t.journal.append(history(intent, self._t.clock.now_ms())[-1])
         for step in _FOREIGN_POST:
             intent.step(step)
         intent.step(Step.POST_ACCEPTED if result.outcome == "posted" else Step.POST_DOUBTFUL)

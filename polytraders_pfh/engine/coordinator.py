@@ -131,6 +131,7 @@ class Coordinator:
     async def _begin(self, work: Work, intent: Intent, decision: Decision) -> ExecutionReport:
         """Start the sequence; return the final report when it comes in time, else an interim one."""
         work.answer.carried = True
+        self._reporter.begun(work)
 
         async def conclude(ending: Ending) -> ExecutionReport:
             return await self._finish(work, intent, decision, ending)
@@ -144,6 +145,10 @@ class Coordinator:
         pending = Ending(Reason.PARTIAL_FILL_PENDING)
         step = None if work.interim is None else _PENDING
         return await self._reporter.finish(work, intent, decision, pending, final=False, step=step)
+
+    def remember(self, order_id: str, event_ts_ms: int, payload: bytes) -> None:
+        """Answer an event of an earlier run with what it was answered with then."""
+        self._seen.open((order_id, event_ts_ms)).recall(payload)
 
     def _landed(self) -> None:
         self.in_flight -= 1

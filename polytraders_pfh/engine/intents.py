@@ -5,7 +5,7 @@ Dropped when the chain has ended, after a time for late fills. Everything is bou
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from sys import intern
 
@@ -49,6 +49,7 @@ class Intent:
         stopped: Why nothing may be posted for it any more, or empty.
         declared: The strategy's report that the bounds were last drawn in by.
         rooted: Whether the price that ticks are counted from is known to be the intent's first.
+        ending: Whether it has ended and only waits for late fills.
         unwanted: Whether its working order is to be cancelled as soon as it is known to live.
     """
 
@@ -73,6 +74,7 @@ class Intent:
     rooted: bool = False
     reposts: int = 0
     chasing_since_ms: int = 0
+    ending: bool = False
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
@@ -125,10 +127,23 @@ def take_record(intent: Intent, order: ChainOrder, record: OrderRecord) -> None:
         intent.bounds = Bounds(intent.side, record.size_micro, cost)
 
 
-class IntentTable:
-    """Intents by the id of any of their orders."""
+def _nobody(_: Intent) -> None:
+    """Nobody is told."""
 
-    def __init__(self, max_intents: int, tombstone_ms: int, keep_ended: int) -> None:
+
+class IntentTable:
+    """Intents by the id of any of their orders. Whoever was named is told when one comes and when it ends."""
+
+    def __init__(
+        self,
+        max_intents: int,
+        tombstone_ms: int,
+        keep_ended: int,
+        opened: Callable[[Intent], None] = _nobody,
+        ended: Callable[[Intent], None] = _nobody,
+    ) -> None:
+        self._opened = opened
+        self._told_end = ended
         self._max = max_intents
         self._keep_ended = keep_ended
         self._ended: OrderedDict[str, None] = OrderedDict()
@@ -152,14 +167,16 @@ class IntentTable:
         """Return the intent that an order belongs to, or None."""
         return self._by_order.get(order_id)
 
-    def add(self, intent: Intent) -> None:
-        """Take an intent whose root order is the only one so far."""
+    def add(self, intent: Intent, *, logged: bool = False) -> None:
+        """Take an intent. `logged` says that the log knows it already."""
         intent.token_id = intern(intent.token_id)
         intent.market_id = intern(intent.market_id)
         intent.builder_code = intern(intent.builder_code)
         self._roots[intent.root_order_id] = intent
         for order in intent.orders:
             self._by_order[order.order_id] = intent
+        if not logged:
+            self._opened(intent)
 
     def extend(self, intent: Intent, order: ChainOrder) -> None:
         """Append a chase order to a chain; from now on its id leads to the intent."""
@@ -178,7 +195,10 @@ class IntentTable:
 
     def close(self, intent: Intent, now_ms: int) -> None:
         """Let an ended intent go, after the time in which late fills are still counted."""
-        self._closing.append((now_ms + self._tombstone_ms, intent.root_order_id))
+        if not intent.ending:
+            intent.ending = True
+            self._told_end(intent)
+            self._closing.append((now_ms + self._tombstone_ms, intent.root_order_id))
         self.bury(now_ms)
 
     def bury(self, now_ms: int) -> None:

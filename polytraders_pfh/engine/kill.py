@@ -4,6 +4,7 @@ The host's service is asked before every decision and again before every post; t
 latch at once, wherever a sequence stands. Once on, it stays on here even when the host's goes off.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 from polytraders_hookspecs.services import KillSwitch
@@ -17,7 +18,8 @@ _STATES: Final = {True: Kill.ON, False: Kill.OFF}
 class KillLatch:
     """Whether orders may be posted."""
 
-    def __init__(self, service: KillSwitch, timeout_s: float) -> None:
+    def __init__(self, service: KillSwitch, timeout_s: float, note: Callable[[bool, str], None]) -> None:
+        self._note = note
         self._service = service
         self._timeout_s = timeout_s
         self.latched = False
@@ -25,10 +27,12 @@ class KillLatch:
         self._signals = 0
 
     def set(self, reason: str) -> None:
-        """Latch it. Takes effect before this returns."""
-        self.latched = True
+        """Latch it. Takes effect before this returns, and is noted for the next start."""
+        noted, self.latched = self.latched, True
         self.reason = reason
         self._signals += 1
+        if not noted:
+            self._note(True, reason)
 
     async def reset(self) -> bool:
         """Unlatch it by hand; refused (False) unless the host's switch is known to be off.
@@ -40,6 +44,7 @@ class KillLatch:
             return False
         self.latched = False
         self.reason = ""
+        self._note(False, "")
         return True
 
     async def state(self) -> Kill:

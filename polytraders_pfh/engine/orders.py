@@ -5,6 +5,7 @@ a share on one size in seventeen (clob_v2 1.5), so only its order struct and its
 """
 
 from functools import lru_cache
+from hashlib import sha256
 from typing import Any, Final
 
 from polytraders_hookspecs.orders import SignedOrder, UnsignedOrder
@@ -80,6 +81,11 @@ def signed_fault(asked: UnsignedOrder, signed: SignedOrder) -> str | None:
     if signed.order_id != expected:
         return f"the signed order's id was {signed.order_id}; its hash is {expected}"
     return None
+
+
+def signed_digest(signed: SignedOrder) -> str:
+    """Return the SHA-256 of a signed order's every field: which bytes were meant, without being them."""
+    return sha256(signed.to_json()).hexdigest()
 
 
 def exchange_contract(chain_id: int, neg_risk: bool) -> str:

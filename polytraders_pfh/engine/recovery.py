@@ -1,27 +1,31 @@
 """Start-up: learn what is open, ask the exchange about it, and only then let anything be posted.
 
-Facts come from `orders.open_partials()`; the exchange's own record is the truth for each. Orders of one
-root are one intent, measured from that root even when it is long gone. An order that an event brought in
-meanwhile is left to that event. Running it again changes nothing, so an interrupted recovery is simply
-run again.
+What was under way comes from the log (see `fold`), what is open from `orders.open_partials()`; the
+exchange's own record is the truth for each. Orders of one root are one intent, measured from that root
+even when it is long gone. An order that may have been sent and is not found keeps its part of the intent
+reserved, and is asked for until it is. An order that an event brought in meanwhile is left to that event.
+Running it again changes nothing, so an interrupted recovery is simply run again.
 """
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Final
 
 from polytraders_hookspecs.orders import OrderFacts
-from polytraders_hookspecs.services import Clock, OrderBookkeeper
+from polytraders_hookspecs.services import OrderBookkeeper
 from polytraders_hookspecs.wire import to_micro
 
 from polytraders_pfh.core.chase import Bounds
-from polytraders_pfh.core.lifecycle import Step
+from polytraders_pfh.core.lifecycle import State, Step
 from polytraders_pfh.core.market import Side
 from polytraders_pfh.core.outcomes import RecordVerdict
 from polytraders_pfh.core.policy import Policy
 from polytraders_pfh.engine.declared import Declared
-from polytraders_pfh.engine.exchange import Exchange
-from polytraders_pfh.engine.intents import ChainOrder, Intent, IntentTable, take_record
+from polytraders_pfh.engine.fold import fold
+from polytraders_pfh.engine.intents import ChainOrder, Intent, take_record
+from polytraders_pfh.engine.journal import JournalFailed
+from polytraders_pfh.engine.sequencer import Tools
 from polytraders_pfh.engine.within import within
 
 _LOG: Final = logging.getLogger("polytraders_pfh.engine")
@@ -29,27 +33,36 @@ _RETRY_S: Final = 1.0
 
 
 class Recovery:
-    """Rebuilds the table of intents once per start."""
+    """Rebuilds the table of intents once per start.
+
+    Attributes:
+        done: Whether what is open is known. Nothing is posted before.
+        unread: Why the log could not be read, or empty. Nothing is posted then either.
+    """
 
     def __init__(
         self,
         orders: OrderBookkeeper,
-        exchange: Exchange,
-        intents: IntentTable,
         declared: Declared,
-        clock: Clock,
+        tools: Tools,
+        ask: Callable[[Intent], None],
         timeout_s: float,
     ) -> None:
         self._orders = orders
-        self._exchange = exchange
-        self._intents = intents
         self._declared = declared
-        self._clock = clock
+        self._journal = tools.journal
+        self._kill = tools.kill
+        self._exchange = tools.exchange
+        self._intents = tools.intents
+        self._clock = tools.clock
+        self._ask = ask
         self._timeout_s = timeout_s
         self.done = False
+        self.unread = ""
 
     async def run(self) -> None:
         """Recover, trying again for as long as the order-lifecycle manager does not answer."""
+        await self._take_log()
         while not self.done:
             try:
                 async with asyncio.timeout(self._timeout_s):
@@ -61,6 +74,26 @@ class Recovery:
             for root_order_id, chain in _chains(facts).items():
                 await self._take(root_order_id, chain)
             self.done = True
+
+    async def _take_log(self) -> None:
+        """Take what the log says was under way. A log that cannot be read has failed: nothing is posted."""
+        try:
+            folded = await fold(self._journal)
+        except (JournalFailed, TypeError, ValueError) as e:
+            _LOG.warning("the journal could not be read (%s); nothing is posted for orders it may name", e)
+            self.unread = f"the journal could not be read: {e}"
+            return
+        if folded.killed is not None:
+            self._kill.set(folded.killed or "it was on before the start")
+        for intent in folded.intents.values():
+            doubtful = False
+            for order in intent.orders:
+                found = await self._read(intent, order)
+                doubtful = found in {RecordVerdict.ABSENT, RecordVerdict.UNKNOWN}
+            if self._enter(intent, logged=True) and doubtful and intent.working.may_fill:
+                if intent.reposts:
+                    intent.state = State.POST_UNKNOWN
+                self._ask(intent)
 
     async def _take(self, root_order_id: str, chain: list[OrderFacts]) -> None:
         """Take one intent: its root first, then its chase orders, the one that still lives last."""
@@ -81,24 +114,27 @@ class Recovery:
             await self._read(intent, order)
         self._enter(intent)
 
-    def _enter(self, intent: Intent) -> None:
+    def _enter(self, intent: Intent, *, logged: bool = False) -> bool:
+        """Put an intent into the table; False when one of its orders is known there already."""
         living = [order for order in intent.orders if order.may_fill]
         for order in living or intent.orders:
             if self._intents.get(order.order_id) is not None or self._intents.has_ended(order.order_id):
-                return
+                return False
         if len(living) > 1:
             intent.stopped = f"{len(living)} of its orders may still fill"
         intent.orders.sort(key=lambda order: order.may_fill)
-        self._intents.add(intent)
+        self._intents.add(intent, logged=logged)
         if not living:
             intent.step(Step.FOUND_CLOSED)
             self._intents.close(intent, self._clock.now_ms())
+        return True
 
-    async def _read(self, intent: Intent, order: ChainOrder) -> None:
+    async def _read(self, intent: Intent, order: ChainOrder) -> RecordVerdict:
         verdict, record = await self._exchange.record(order.order_id)
         if verdict in {RecordVerdict.ALIVE, RecordVerdict.CLOSED}:
             take_record(intent, order, record)
             order.may_fill = verdict is RecordVerdict.ALIVE
+        return verdict
 
     async def _root(self, order_id: str) -> OrderFacts | None:
         try:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -93,13 +94,18 @@ class Reporter:
             expected_fill_ms=self._t.books.expected_fill_ms(intent.token_id, intent.side, rest_micro),
             traceparent=traceparent(work.span),
         )
-        self._keep(report, payload)
+        self._keep(report, payload, first=step is None and interim is None and not work.answer.carried)
         if final:
             self._watch(work, intent, decision, report)
         else:
             work.interim = report
         work.answer.give(report, payload)
         return report
+
+    def publish(self, report: ExecutionReport) -> None:
+        """Have a report that was composed elsewhere recorded and published."""
+        self._t.metrics.decisions[report.verdict].inc()
+        self._keep(report, report.to_json())
 
     async def reject(self, envelope: SignedEvent, e: Rejected) -> ExecutionReport:
         """Report an event that was refused; nothing of it was touched."""
@@ -135,7 +141,7 @@ class Reporter:
         self._keep(report, report.to_json())
         return report
 
-    def _keep(self, report: ExecutionReport, payload: bytes) -> None:
+    def _keep(self, report: ExecutionReport, payload: bytes, *, first: bool = False) -> None:
         """Have the report recorded, and published once that is durable, as soon as the loop turns."""
         facts: dict[str, str | int | bool | None] = {
             "report_id": report.report_id,
@@ -143,6 +149,8 @@ class Reporter:
             "final": report.final,
             "event_ts_ms": report.event_ts_ms,
         }
+        if first:
+            self._accept(report.evaluated_at_ms, report.trace_id or "", report.order_id or "", facts)
         record = Record(
             Kind.REPORTED,
             report.evaluated_at_ms,
@@ -155,6 +163,21 @@ class Reporter:
             partition_key=report.trace_id or report.report_id,
             traceparent=report.traceparent or "",
         )
+        self._note(record)
+
+    def begun(self, work: Work) -> None:
+        """Have it recorded that an event was accepted whose report will come later."""
+        fill = work.fill
+        facts: dict[str, str | int | bool | None] = {"event_ts_ms": fill.event_ts_ms}
+        self._accept(self._t.clock.now_ms(), fill.trace_id, fill.order_id, facts)
+
+    def _accept(
+        self, at_ms: int, trace_id: str, order_id: str, facts: Mapping[str, str | int | bool | None]
+    ) -> None:
+        moment = {"event_ts_ms": facts["event_ts_ms"]}
+        self._note(Record(Kind.EVENT_ACCEPTED, at_ms, trace_id, "", order_id, moment))
+
+    def _note(self, record: Record) -> None:
         self._records.append(record)
         if len(self._records) == 1:
             asyncio.get_running_loop().call_soon(self.flush)
@@ -163,7 +186,10 @@ class Reporter:
         """Hand what was reported since the last turn of the loop to journal and bus, in order."""
         records, self._records = self._records, []
         for record in records:
-            self._outbox.offer(record)
+            if record.kind is Kind.REPORTED:
+                self._outbox.offer(record)
+            else:
+                self._t.journal.append(record)
 
     def _watch(self, work: Work, intent: Intent, decision: Decision | None, report: ExecutionReport) -> None:
         """Count and trace what was decided. Nothing here changes it."""

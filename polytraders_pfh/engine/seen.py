@@ -33,6 +33,10 @@ class Answer:
             if self._waiting is not None and not self._waiting.done():
                 self._waiting.set_result(report)
 
+    def recall(self, payload: bytes) -> None:
+        """Settle the answer with a report of an earlier run."""
+        self._payload = payload
+
     def withdraw(self) -> None:
         """Nothing was done and nothing will be: whoever waits may handle the event anew."""
         if self._waiting is not None and not self._waiting.done():

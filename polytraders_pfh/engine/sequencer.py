@@ -29,7 +29,7 @@ from polytraders_pfh.engine.exchange import Exchange
 from polytraders_pfh.engine.intents import ChainOrder, Intent, IntentTable, take_record
 from polytraders_pfh.engine.journal import Journal, Kind, Record
 from polytraders_pfh.engine.kill import KillLatch
-from polytraders_pfh.engine.orders import signed_fault, unsigned_chase
+from polytraders_pfh.engine.orders import signed_digest, signed_fault, unsigned_chase
 from polytraders_pfh.engine.plan import Plan, plan_on
 from polytraders_pfh.engine.within import within
 from polytraders_pfh.telemetry import names
@@ -209,14 +209,15 @@ class Sequencer:
                 signed.order_id,
                 price_micro=plan.price_micro,
                 size_micro=plan.size_micro,
-                salt=str(signed.salt),
-                timestamp_ms=signed.timestamp_ms,
+                replaces=intent.working.order_id,
+                digest=signed_digest(signed),
             )
         except Exception as e:
             return self._held_back(intent, f"the journal failed with {type(e).__name__}")
         kill = await t.kill.state()
         fault = self._last_checks(intent, plan, kill)
         if fault:
+            await self._record(Kind.HELD_BACK, intent, signed.order_id, why=fault)
             return self._held_back(intent, fault)
         t.intents.extend(intent, ChainOrder(signed.order_id, plan.price_micro, plan.size_micro))
         intent.step(Step.POST_STARTED)

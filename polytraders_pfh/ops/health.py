@@ -69,6 +69,8 @@ def _add_state(engine: Engine, amber: list[str], red: list[str]) -> None:
     obstacle = tools.obstacle()
     if obstacle:
         red.append(f"nothing is posted: {obstacle}")
+    if engine.outbox.lost:
+        red.append(f"{engine.outbox.lost} reports are lost: the journal failed while the bus was down")
     stopped = [intent for intent in tools.intents if intent.stopped]
     if stopped:
         first = stopped[0]

@@ -189,7 +189,7 @@ class Count:
 
 async def make_ours(provider: Any, **config: Any) -> FakeHost:
     host = FakeHost(
-        config={"mode": "general_live", **config}, state_dir=Path("/tmp"), tracer_provider=provider
+        config={"mode": "general_live", "journal": {"durable": False}, **config}, state_dir=Path("/tmp"), tracer_provider=provider
     )
     host.reports = Count()  # type: ignore[assignment]
     await host.start()

@@ -16,7 +16,9 @@ async def make_host(tmp_path: Path) -> AsyncIterator[MakeHost]:
     started: list[FakeHost] = []
 
     async def make(**config: Any) -> FakeHost:
-        host = FakeHost(config={"mode": "general_live"} | config, state_dir=tmp_path)
+        host = FakeHost(
+            config={"mode": "general_live", "journal": {"durable": False}} | config, state_dir=tmp_path
+        )
         host.exchange.book = book()
         host.exchange.orders[ROOT] = Resting(size=725_806_451, price=620_000, matched=322_580_645)
         await host.start()

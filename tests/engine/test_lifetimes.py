@@ -369,7 +369,7 @@ async def test_recovery_learns_open_partials_and_their_chases(tmp_path: Path) ->
 
 
 async def test_nothing_is_posted_before_recovery_is_done(tmp_path: Path) -> None:
-    host = FakeHost(config={"mode": "general_live"}, state_dir=tmp_path)
+    host = FakeHost(config={"mode": "general_live", "journal": {"durable": False}}, state_dir=tmp_path)
     host.exchange.book = book()
     host.exchange.orders[ROOT] = Resting(725_806_451, 620_000, 322_580_645)
     host.bot = plugin.register_bot(host)

@@ -40,6 +40,9 @@ class MemoryJournal:
         self._last = 0
         self._failed = ""
 
+    async def open(self) -> None:
+        """Memory is ready."""
+
     @property
     def failed(self) -> str:
         """Memory does not fail, until it is closed."""

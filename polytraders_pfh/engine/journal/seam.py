@@ -21,6 +21,10 @@ class Journal(Protocol):
     the acknowledgement of a consumer. Numbers grow within one partition; nothing compares two partitions.
     """
 
+    async def open(self) -> None:
+        """Make ready, before anything else; afterwards `failed` tells. Never raises; again does nothing."""
+        ...
+
     @property
     def failed(self) -> str:
         """Why nothing can be recorded any more, or empty. Then nothing is posted; cancels go on."""
