@@ -70,6 +70,7 @@ class Coordinator:
         self._reach = Reach(
             frozenset(settings.limited_live.markets), to_micro(settings.limited_live.max_chase_usd)
         )
+        self._started_ms = tools.clock.now_ms()
         self.in_flight = 0
         tools.metrics.in_flight.set_function(lambda: self.in_flight)
         tools.metrics.active_intents.set_function(lambda: len(tools.intents))
@@ -252,10 +253,14 @@ class Coordinator:
             _LOG.warning("the facts of order %s could not be read (%s)", intent.root_order_id, e)
 
     def _is_stale(self, work: Work) -> bool:
-        """Return whether an event is outside the replay window, and note how old it is."""
+        """Return whether an event is outside the replay window or from before this start; note its age.
+
+        One from before may have been acted on already, by a process whose memory is gone.
+        """
         age_ms = self._t.clock.now_ms() - work.fill.event_ts_ms
         self._t.metrics.event_age_seconds.observe(max(age_ms, 0) / 1000)
-        if -self._execution.replay_future_ms <= age_ms <= self._execution.replay_past_ms:
+        in_window = -self._execution.replay_future_ms <= age_ms <= self._execution.replay_past_ms
+        if in_window and work.fill.event_ts_ms >= self._started_ms:
             return False
         work.warnings = (Reason.EVENT_STALE,)
         return True

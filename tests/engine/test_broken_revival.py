@@ -1,11 +1,25 @@
 """What is dead stays dead: an order that somebody else ended, or that ended long ago, is never chased."""
 
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from polytraders_hookspecs import ExchangeReply, SignedEvent, sign_event
 from polytraders_hookspecs.wire import print_json
-from support.fake_host import KEY, KEY_ID, NOW_MS, ROOT, TRACE, FakeExchange, FakeHost, no_reply, partial
+from support.fake_host import (
+    KEY,
+    KEY_ID,
+    NOW_MS,
+    ROOT,
+    TRACE,
+    FakeClock,
+    FakeExchange,
+    FakeHost,
+    Resting,
+    book,
+    no_reply,
+    partial,
+)
 
 
 def closed(order_id: str = ROOT, status: str = "CANCELLED") -> SignedEvent:
@@ -85,3 +99,19 @@ async def test_partial_that_comes_after_its_order_s_end_is_kept_by_nobody(
     assert report.remaining_usd == Decimal(250)
     assert len(host.bot._engine.tools.intents) == 0
     assert host.exchange.calls == []
+
+
+async def test_event_of_a_time_before_this_start_does_not_chase_what_an_earlier_process_chased(
+    tmp_path: Path,
+) -> None:
+    host = FakeHost(config={"mode": "general_live"}, state_dir=tmp_path, clock=FakeClock(NOW_MS + 1_000))
+    host.exchange.book = book()
+    host.exchange.orders[ROOT] = Resting(725_806_451, 620_000, 322_580_645, "CANCELED")
+    host.exchange.on_cancel = lambda exchange, ids: no_reply()
+    await host.start()
+
+    report = await host.bot.on_partial_fill(partial(policy="chase"))
+
+    assert (report.verdict, report.warnings) == ("REMAINDER_CLOSED", ("EVENT_STALE",))
+    assert host.exchange.posted() == []
+    await host.stop()
