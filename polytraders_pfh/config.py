@@ -70,6 +70,7 @@ class Execution(_Section):
     cancel_retries: Annotated[int, Field(ge=0, le=10)] = 2
     read_retries: Annotated[int, Field(ge=0, le=10)] = 3
     backoff_ms: Annotated[int, Field(ge=1, le=60_000)] = 50
+    trades_back_ms: Annotated[int, Field(ge=1_000, le=86_400_000)] = 900_000
     reconcile_every_ms: Annotated[int, Field(ge=1, le=600_000)] = 1_000
     replay_past_ms: Annotated[int, Field(ge=1, le=600_000)] = 5_000
     replay_future_ms: Annotated[int, Field(ge=0, le=60_000)] = 1_000

@@ -155,17 +155,17 @@ def shown(value: object) -> str:
     return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…"
 
 
-def read_json(body: bytes) -> Any:
+def read_json(body: bytes, limit: int = MAX_BODY_BYTES) -> Any:
     """Return the JSON value in `body`, its fractions as Decimal, its integers as int.
 
     The parser never recurses on the C stack without a limit, so deep text crashes nothing.
 
     Raises:
-        WireError: Too long (over 64 KiB), not UTF-8, not JSON, too deep, a duplicate key, or half of a
+        WireError: Too long (over `limit` bytes), not UTF-8, not JSON, too deep, a duplicate key, or half of a
             surrogate pair.
     """
-    if len(body) > MAX_BODY_BYTES:
-        raise WireError(f"the body was {len(body)} bytes; send at most {MAX_BODY_BYTES}")
+    if len(body) > limit:
+        raise WireError(f"the body was {len(body)} bytes; send at most {limit}")
     try:
         return jiter.from_json(body, float_mode="decimal", catch_duplicate_keys=True)
     except ValueError as e:

@@ -17,7 +17,7 @@ from polytraders_pfh.core.outcomes import (
     judge_record,
 )
 from polytraders_pfh.engine.books import Books
-from polytraders_pfh.engine.replies import read_cancel, read_post, read_record, refusal
+from polytraders_pfh.engine.replies import read_cancel, read_post, read_record, read_traded, refusal
 from polytraders_pfh.engine.within import within
 
 
@@ -56,6 +56,10 @@ class Exchange:
         """Read an order's record, and return what it proves."""
         record = read_record(await self._answer(lambda: self._auth.get_order(order_id)), order_id)
         return judge_record(record), record
+
+    async def traded(self, market_id: str, order_id: str, after_ms: int) -> int | None:
+        """Return how much of an order its trades since `after_ms` add up to, or None when not known."""
+        return read_traded(await self._answer(lambda: self._auth.get_trades(market_id, after_ms)), order_id)
 
     async def sign(self, order: UnsignedOrder) -> SignedOrder | str:
         """Return the order signed, or why it could not be."""

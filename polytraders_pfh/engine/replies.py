@@ -14,6 +14,7 @@ from polytraders_hookspecs.wire import read_json
 from polytraders_pfh.core.money import MICRO
 from polytraders_pfh.core.outcomes import CancelAnswer, OrderRecord, PostAnswer
 
+_MAX_TRADES_BYTES = 8 * 1024 * 1024
 _RATE_LIMIT_HEADERS = "poly-ratelimit-"
 
 
@@ -57,6 +58,37 @@ def read_record(reply: ExchangeReply, order_id: str) -> OrderRecord:
         matched_micro=_micro(body.get("size_matched")),
         price_micro=_micro(body.get("price")),
     )
+
+
+def read_traded(reply: ExchangeReply, order_id: str) -> int | None:
+    """Return how much of an order this account's trades add up to, in micro-shares; None when unreadable.
+
+    As a taker the trade's own size is ours; as a maker ours stands in `maker_orders`, whatever token the
+    taker bought (clob_v2 3.5). A failed trade is void.
+    """
+    if reply.status != 200:
+        return None
+    try:
+        trades = read_json(reply.body, _MAX_TRADES_BYTES)
+    except WireError:
+        return None
+    if not isinstance(trades, list):
+        return None
+    sizes = [_traded(trade, order_id) for trade in trades if isinstance(trade, dict)]
+    return None if None in sizes or len(sizes) < len(trades) else sum(size for size in sizes if size)
+
+
+def _traded(trade: dict[str, Any], order_id: str) -> int | None:
+    if str(trade.get("status") or "").upper().removeprefix("TRADE_STATUS_") == "FAILED":
+        return 0
+    if str(trade.get("taker_order_id") or "").lower() == order_id:
+        return _micro(trade.get("size"))
+    makers = trade.get("maker_orders")
+    if not isinstance(makers, list):
+        return 0
+    ours = [m for m in makers if isinstance(m, dict) and str(m.get("order_id") or "").lower() == order_id]
+    sizes = [_micro(maker.get("matched_amount")) for maker in ours]
+    return None if None in sizes else sum(size for size in sizes if size)
 
 
 def refusal(reply: ExchangeReply) -> str:

@@ -49,7 +49,7 @@ async def test_chase_policy_cancels_the_remainder_and_submits_within_chase_max_t
     (posted,) = host.exchange.posted()
     assert report.new_order_id == posted.order_id
     assert posted.builder_code == report.builder_code
-    assert [kind for kind, _ in host.exchange.calls] == ["book", "cancel", "get", "book", "post"]
+    assert [kind for kind, _ in host.exchange.calls] == ["book", "cancel", "get", "book", "trades", "post"]
     assert host.exchange.live() == [posted.order_id]
     assert posted.maker_amount_micro <= 250_000_000
 

@@ -41,6 +41,33 @@ async def test_fill_racing_the_cancel_shrinks_the_chase(host: FakeHost) -> None:
     assert report.chase_size_shares == Decimal("298.41")
 
 
+async def test_trade_that_the_record_does_not_show_yet_shrinks_the_chase(host: FakeHost) -> None:
+    maker = {"order_id": ROOT, "matched_amount": "400"}
+    ours = {"id": "t1", "status": "MATCHED", "taker_order_id": "0x00", "maker_orders": [maker]}
+    void = {"id": "t2", "status": "TRADE_STATUS_FAILED", "taker_order_id": ROOT, "size": "300"}
+    taken = {"id": "t3", "status": "CONFIRMED", "taker_order_id": ROOT, "size": "25.5"}
+    host.exchange.on_trades = lambda exchange, market_id: reply(200, [ours, void, taken])
+
+    await host.bot.on_partial_fill(partial(policy="chase"))
+
+    (posted,) = host.exchange.posted()
+    assert posted.taker_amount_micro <= 725_806_451 - 425_500_000
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [no_reply(), reply(500, {}), reply(200, {}), reply(200, ["x"]), ExchangeReply(status=200, body=b"[")],
+)
+async def test_trades_that_cannot_be_read_leave_the_record_s_word(
+    host: FakeHost, answer: ExchangeReply
+) -> None:
+    host.exchange.on_trades = lambda exchange, market_id: answer
+
+    report = await host.bot.on_partial_fill(partial(policy="chase"))
+
+    assert report.chase_size_shares == Decimal("396.82")
+
+
 async def test_fill_that_completes_the_order_during_the_cancel_leaves_nothing_to_chase(
     host: FakeHost,
 ) -> None:

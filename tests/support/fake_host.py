@@ -88,6 +88,7 @@ class FakeExchange:
     on_post: Hook | None = None
     on_get: Hook | None = None
     on_book: Hook | None = None
+    on_trades: Hook | None = None
 
     async def get_book(self, token_id: str) -> BookSnapshot:
         self.calls.append(("book", token_id))
@@ -116,7 +117,16 @@ class FakeExchange:
 
     async def get_trades(self, market_id: str, after_ms: int) -> ExchangeReply:
         self.calls.append(("trades", market_id))
-        return reply(200, [])
+        return await self._answer(self.on_trades, market_id, self.really_trades)
+
+    def really_trades(self, market_id: str) -> ExchangeReply:
+        makers = [
+            {"order_id": order_id, "matched_amount": str(from_micro(order.matched))}
+            for order_id, order in self.orders.items()
+            if order.matched
+        ]
+        trade = {"id": "t1", "status": "MATCHED", "taker_order_id": "0x" + "0" * 64, "maker_orders": makers}
+        return reply(200, [trade])
 
     async def _answer(
         self, hook: Hook | None, argument: Any, really: Callable[[Any], ExchangeReply]
