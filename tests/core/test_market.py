@@ -28,6 +28,7 @@ from polytraders_pfh.core.market import (
         (((615_000, 1),), ((620_000, 1),), 10_000, "a level at 0.615 is not on the grid of 0.01"),
         (((610_000, 1),), ((620_001, 1),), 10_000, "a level at 0.620001 is not on the grid of 0.01"),
         (((0, 1),), (), 10_000, "a level at 0 is not on the grid of 0.01"),
+        (((1, 1),), (), 1, None),
         (((-10_000, 1),), (), 10_000, "a level at -0.01 is not on the grid of 0.01"),
         ((), ((1_000_000, 1),), 10_000, "a level at 1 is not on the grid of 0.01"),
         (((610_000, 0),), (), 10_000, "a level at 0.61 has size 0"),

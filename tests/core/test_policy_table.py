@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from support.decisions import NOW_MS, away, book, decided, remainder
 
-from polytraders_pfh.core.market import Side, Trading
+from polytraders_pfh.core.market import BookView, Side, Trading
 from polytraders_pfh.core.modes import Reach
 from polytraders_pfh.core.outcomes import OrderRecord
 from polytraders_pfh.core.policy import Action, Decision, DepthSide, Kill, Limits, Policy, Remainder, decide
@@ -732,3 +732,18 @@ def test_what_goes_in_and_what_comes_out_is_frozen(value: Any) -> None:
             setattr(value, name, None)
     with pytest.raises((AttributeError, TypeError)):
         value.invented = 1
+
+
+def test_what_is_not_said_has_the_cards_value_or_none() -> None:
+    bare = Decision(Action.HOLD, Reason.HOLD_REMAINDER, 5, Policy.HOLD)
+    view = BookView((), (), 10_000, 5_000_000, NOW_MS)
+
+    assert Limits().min_remainder_usd_micro == 5_000_000
+    assert (bare.warnings, bare.tick_micro, bare.on_book, bare.note) == ((), 0, False, "")
+    assert (view.fault, view.fresh, view.trading, view.closes_at_ms) == (None, False, Trading.OPEN, None)
+
+
+def test_an_own_level_smaller_than_the_remainder_counts_as_no_depth_at_all() -> None:
+    view = book(bids=((620_000, 100_000_000),), asks=((700_000, 1),))
+
+    assert decided(remainder(), view, depth_side=DepthSide.OWN).depth_pico == 0
