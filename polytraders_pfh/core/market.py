@@ -6,6 +6,7 @@ between its pages (clob_v2 4.1), so best prices are computed, never indexed.
 
 from collections.abc import Iterable
 from enum import StrEnum
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from polytraders_pfh.core.money import MICRO, plain
@@ -81,6 +82,14 @@ def side_fault(levels: Iterable[Level], tick_micro: int) -> str | None:
     return None
 
 
+def _repeated(levels: list[Level]) -> str | None:
+    """Return which price stands twice among sorted levels, or None: its depth would count twice."""
+    for (price, _), (following, _) in pairwise(levels):
+        if price == following:
+            return f"the price {plain(price)} stands twice"
+    return None
+
+
 def crossed_fault(best_bid: int | None, best_ask: int | None) -> str | None:
     """Return what is wrong between the two sides, or None. Equal prices are crossed too."""
     if best_bid is not None and best_ask is not None and best_bid >= best_ask:
@@ -108,6 +117,7 @@ def view_of(
         fault: str | None = f"the tick size was {tick_micro}"
     else:
         fault = side_fault(bids_best_first, tick) or side_fault(asks_best_first, tick)
+        fault = fault or _repeated(bids_best_first) or _repeated(asks_best_first)
         if fault is None and bids_best_first and asks_best_first:
             fault = crossed_fault(bids_best_first[0][0], asks_best_first[0][0])
     return BookView(

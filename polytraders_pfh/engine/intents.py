@@ -172,6 +172,8 @@ class IntentTable:
         intent.token_id = intern(intent.token_id)
         intent.market_id = intern(intent.market_id)
         intent.builder_code = intern(intent.builder_code)
+        if intent.strategy_id is not None:
+            intent.strategy_id = intern(intent.strategy_id)
         self._roots[intent.root_order_id] = intent
         for order in intent.orders:
             self._by_order[order.order_id] = intent

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -60,7 +59,7 @@ class Reporter:
         self._t = tools
         self._outbox = outbox
         self.mode: Mode = mode
-        self._records: list[Record] = []
+        self._reports: list[tuple[ExecutionReport, bytes, bool]] = []
         self.dust = Recent()
         self.aborts = Recent()
 
@@ -143,53 +142,27 @@ class Reporter:
 
     def _keep(self, report: ExecutionReport, payload: bytes, *, first: bool = False) -> None:
         """Have the report recorded, and published once that is durable, as soon as the loop turns."""
-        facts: dict[str, str | int | bool | None] = {
-            "report_id": report.report_id,
-            "verdict": report.verdict,
-            "final": report.final,
-            "event_ts_ms": report.event_ts_ms,
-        }
-        if first:
-            self._accept(report.evaluated_at_ms, report.trace_id or "", report.order_id or "", facts)
-        record = Record(
-            Kind.REPORTED,
-            report.evaluated_at_ms,
-            report.trace_id or "",
-            report.root_order_id or "",
-            report.order_id or "",
-            facts,
-            payload=payload,
-            message_id=report.report_id,
-            partition_key=report.trace_id or report.report_id,
-            traceparent=report.traceparent or "",
-        )
-        self._note(record)
+        self._reports.append((report, payload, first))
+        if len(self._reports) == 1:
+            asyncio.get_running_loop().call_soon(self.flush)
 
     def begun(self, work: Work) -> None:
-        """Have it recorded that an event was accepted whose report will come later."""
+        """Record that an event was accepted whose report will come later."""
         fill = work.fill
-        facts: dict[str, str | int | bool | None] = {"event_ts_ms": fill.event_ts_ms}
-        self._accept(self._t.clock.now_ms(), fill.trace_id, fill.order_id, facts)
+        self._accept(self._t.clock.now_ms(), fill.trace_id, fill.order_id, fill.event_ts_ms)
 
-    def _accept(
-        self, at_ms: int, trace_id: str, order_id: str, facts: Mapping[str, str | int | bool | None]
-    ) -> None:
-        moment = {"event_ts_ms": facts["event_ts_ms"]}
-        self._note(Record(Kind.EVENT_ACCEPTED, at_ms, trace_id, "", order_id, moment))
-
-    def _note(self, record: Record) -> None:
-        self._records.append(record)
-        if len(self._records) == 1:
-            asyncio.get_running_loop().call_soon(self.flush)
+    def _accept(self, at_ms: int, trace_id: str, order_id: str, event_ts_ms: int) -> None:
+        facts = {"event_ts_ms": event_ts_ms}
+        self._t.journal.append(Record(Kind.EVENT_ACCEPTED, at_ms, trace_id, "", order_id, facts))
 
     def flush(self) -> None:
         """Hand what was reported since the last turn of the loop to journal and bus, in order."""
-        records, self._records = self._records, []
-        for record in records:
-            if record.kind is Kind.REPORTED:
-                self._outbox.offer(record)
-            else:
-                self._t.journal.append(record)
+        reports, self._reports = self._reports, []
+        for report, payload, first in reports:
+            if first and report.event_ts_ms is not None:
+                order_id, trace_id = report.order_id or "", report.trace_id or ""
+                self._accept(report.evaluated_at_ms, trace_id, order_id, report.event_ts_ms)
+            self._outbox.offer(_record_of(report, payload))
 
     def _watch(self, work: Work, intent: Intent, decision: Decision | None, report: ExecutionReport) -> None:
         """Count and trace what was decided. Nothing here changes it."""
@@ -212,6 +185,26 @@ class Reporter:
             _describe(span, work, intent, decision, report)
         if DECISIONS_LOG.isEnabledFor(logging.DEBUG):
             DECISIONS_LOG.debug("%s", developer_log(report))
+
+
+def _record_of(report: ExecutionReport, payload: bytes) -> Record:
+    return Record(
+        Kind.REPORTED,
+        report.evaluated_at_ms,
+        report.trace_id or "",
+        report.root_order_id or "",
+        report.order_id or "",
+        {
+            "report_id": report.report_id,
+            "verdict": report.verdict,
+            "final": report.final,
+            "event_ts_ms": report.event_ts_ms,
+        },
+        payload=payload,
+        message_id=report.report_id,
+        partition_key=report.trace_id or report.report_id,
+        traceparent=report.traceparent or "",
+    )
 
 
 def fill_of(intent: Intent, at_ms: int) -> Fill:

@@ -46,17 +46,17 @@ class Metrics:
         def histogram(metric: Metric, buckets: tuple[float, ...]) -> Histogram:
             return Histogram(metric.full_name, metric.meaning, buckets=buckets, registry=registry)
 
-        def deferred(metric: Metric) -> DeferredHistogram:
-            return DeferredHistogram(metric.full_name, metric.meaning, _SECONDS_BUCKETS, registry)
+        def deferred(metric: Metric, buckets: tuple[float, ...]) -> DeferredHistogram:
+            return DeferredHistogram(metric.full_name, metric.meaning, buckets, registry)
 
         decisions = counter(names.DECISIONS)
         self.decisions = {reason.value: decisions.labels(reason.value) for reason in Reason}
         rejected = counter(names.REJECTED_EVENTS)
         self.rejected = {why: rejected.labels(why) for why in REJECTIONS}
-        self.remainder_usd = histogram(names.REMAINDER_USD, _USD_BUCKETS)
+        self.remainder_usd = deferred(names.REMAINDER_USD, _USD_BUCKETS)
         self.chase_ticks = histogram(names.CHASE_TICKS, _TICK_BUCKETS)
-        self.decide_seconds = deferred(names.DECIDE_SECONDS)
-        self.event_age_seconds = deferred(names.EVENT_AGE_SECONDS)
+        self.decide_seconds = deferred(names.DECIDE_SECONDS, _SECONDS_BUCKETS)
+        self.event_age_seconds = deferred(names.EVENT_AGE_SECONDS, _SECONDS_BUCKETS)
         self.in_flight = gauge(names.IN_FLIGHT)
         self.active_intents = gauge(names.ACTIVE_INTENTS)
         self.shed = counter(names.SHED)

@@ -189,7 +189,9 @@ class Count:
 
 async def make_ours(provider: Any, **config: Any) -> FakeHost:
     host = FakeHost(
-        config={"mode": "general_live", "journal": {"durable": False}, **config}, state_dir=Path("/tmp"), tracer_provider=provider
+        config={"mode": "general_live", "journal": {"durable": False}, **config},
+        state_dir=Path("/tmp"),
+        tracer_provider=provider,
     )
     host.reports = Count()  # type: ignore[assignment]
     await host.start()
@@ -202,7 +204,7 @@ def events(count: int, orders: int, start: int) -> list[SignedEvent]:
     return [
         partial(
             order_id=f"0x{n % orders:064x}",
-            at_ms=NOW_MS - 4_000 + n // orders,
+            at_ms=NOW_MS + n // orders,
             trace_id=f"trc_{n % orders:016x}",
         )
         for n in range(start, start + count)

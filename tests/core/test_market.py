@@ -34,6 +34,8 @@ from polytraders_pfh.core.market import (
         (((610_000, 0),), (), 10_000, "a level at 0.61 has size 0"),
         ((), ((620_000, -5_000_000),), 10_000, "a level at 0.62 has size -5"),
         ((), (), 1, None),
+        (((610_000, 5), (610_000, 7)), (), 10_000, "the price 0.61 stands twice"),
+        ((), ((620_000, 5), (630_000, 1), (620_000, 5)), 10_000, "the price 0.62 stands twice"),
         ((), (), None, "the tick size was None"),
         ((), (), 0, "the tick size was 0"),
         ((), (), -10_000, "the tick size was -10000"),

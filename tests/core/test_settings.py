@@ -373,3 +373,9 @@ def test_lists_and_read_only_mappings_are_read() -> None:
 def test_settings_are_frozen() -> None:
     with pytest.raises(ValueError, match="frozen"):
         load_settings({}).mode = "general_live"  # type: ignore[misc]
+
+
+def test_a_small_bound_of_work_draws_its_hysteresis_down_with_it() -> None:
+    execution = load_settings({"execution": {"max_in_flight": 7}}).execution
+
+    assert (execution.max_in_flight, execution.resume_in_flight) == (7, 7)
