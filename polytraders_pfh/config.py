@@ -81,6 +81,16 @@ class Execution(_Section):
     tombstone_ms: Annotated[int, Field(ge=0, le=3_600_000)] = 30_000
     cancel_batch: Annotated[int, Field(ge=1, le=1_000)] = 100
 
+    @model_validator(mode="before")
+    @classmethod
+    def _resume_within_a_small_bound(cls, section: Any) -> Any:
+        """A bound below the default hysteresis draws that down with it."""
+        if isinstance(section, Mapping) and "resume_in_flight" not in section:
+            most = section.get("max_in_flight")
+            if type(most) is int and 0 < most < cls.model_fields["resume_in_flight"].default:
+                return {**section, "resume_in_flight": most}
+        return section
+
     @model_validator(mode="after")
     def _hysteresis(self) -> Self:
         if self.resume_in_flight > self.max_in_flight:
