@@ -219,7 +219,7 @@ def test_past_the_cards_warning_values_a_config_loads_with_a_warning(
             "execution.timeout_ms was 0; input should be greater than or equal to 1",
         ),
         (
-            {"execution": {"max_in_flight": 30}},
+            {"execution": {"max_in_flight": 30, "resume_in_flight": 40}},
             "execution.resume_in_flight was 40; it must not exceed max_in_flight = 30",
         ),
         ({"book": {"depth_side": "both"}}, "book.depth_side was 'both'; input should be 'contra' or 'own'"),
