@@ -147,9 +147,13 @@ class Coordinator:
         step = None if work.interim is None else _PENDING
         return await self._reporter.finish(work, intent, decision, pending, final=False, step=step)
 
-    def remember(self, order_id: str, event_ts_ms: int, payload: bytes) -> None:
-        """Answer an event of an earlier run with what it was answered with then."""
-        self._seen.open((order_id, event_ts_ms)).recall(payload)
+    def remember(self, order_id: str, event_ts_ms: int, payload: bytes) -> bool:
+        """Answer an earlier run's event with what it was answered with then; False for one of this run."""
+        key = (order_id, event_ts_ms)
+        if self._seen.find(key) is not None:
+            return False
+        self._seen.open(key).recall(payload)
+        return True
 
     def _landed(self) -> None:
         self.in_flight -= 1

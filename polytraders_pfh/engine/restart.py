@@ -32,9 +32,8 @@ async def take_up(tools: Tools, coordinator: Coordinator, reporter: Reporter) ->
         _LOG.warning("answers of earlier events could not be read (%s)", e)
         return
     for order_id, event_ts_ms, payload in seen:
-        if not payload:
+        if not payload or not coordinator.remember(order_id, event_ts_ms, payload):
             continue
-        coordinator.remember(order_id, event_ts_ms, payload)
         try:
             report = ExecutionReport.from_json(payload)
         except WireError as e:
