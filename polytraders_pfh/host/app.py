@@ -116,6 +116,8 @@ class Host:
         self._learning: set[str] = set()
         self._stack = AsyncExitStack()
         self._window: HostWindow | None = None
+        self._transport: ExchangeTransport | None = None
+        self._cut_off = False
         self.roster = BotRoster(self._environ, plugins)
 
     @property
@@ -153,6 +155,16 @@ class Host:
     ) -> None:
         """Stop, in the opposite order; one part that fails keeps no other from being stopped."""
         await self._stack.__aexit__(None, None, None)
+
+    async def cut_off(self) -> None:
+        """Let nothing reach the exchange any more, as when the process dies; then leave the context.
+
+        Leaving it afterwards drains nothing and asks no bot to stop: files and sockets are let go, and the
+        next host on the same directory finds what a crash would have left.
+        """
+        self._cut_off = True
+        if self._transport is not None:
+            await self._transport.close()
 
     async def place(self, wish: PlaceOrder) -> Placement:
         """Place a root order for a strategy; see `OrderDesk.place`."""
@@ -193,7 +205,9 @@ class Host:
         self.wallet = read_wallet(config.wallet, config.exchange.chain_id, self._environ)
         credentials = read_credentials(config.wallet, self._environ)
         timeouts = config.exchange.timeouts
-        transport = ExchangeTransport(config.exchange.rest_url, connect_s=timeouts.connect_s)
+        self._transport = transport = ExchangeTransport(
+            config.exchange.rest_url, connect_s=timeouts.connect_s
+        )
         await transport.open()
         stack.push_async_callback(transport.close)
         self.clob = ClobAdapter(transport, self.wallet, self.clock, timeouts, credentials)
@@ -267,16 +281,20 @@ class Host:
 
     async def _start_bots(self) -> None:
         self._tasks.spawn(self.kill_switch.watch(), "kill switch watch")
-        await self._reconciler.try_once()
+        if not await self._reconciler.try_once():
+            # Bots wait for it in on_host_start, so it cannot wait for the feeds.
+            self._reconciler.read_soon()
         hook = self.roster.manager.hook.on_host_start
         self._show_errors("on_host_start", await gather_hook(hook, deadline_s=_START_S))
 
     async def _stop_bots(self) -> None:
+        if self._cut_off:
+            return
         hook = self.roster.manager.hook.on_host_stop
         self._show_errors("on_host_stop", await gather_hook(hook, deadline_s=_STOP_S))
 
     async def _drain(self) -> None:
-        if not await self._dispatcher.drain(_DRAIN_S):
+        if not self._cut_off and not await self._dispatcher.drain(_DRAIN_S):
             _log.warning(
                 "events were still being answered after %g s; bots recover them at the next start", _DRAIN_S
             )
@@ -320,7 +338,7 @@ class Host:
         _log.info("host is up at %s with %d bots", self._window.url, len(self.roster.bots))
 
     def _user_feed_connected(self) -> None:
-        self._tasks.spawn(self._reconciler.try_once(), "reconciliation after connect")
+        self._reconciler.read_soon()
 
     def _tokens_changed(self, tokens: frozenset[str]) -> None:
         self.market_feed.for_orders(tokens)

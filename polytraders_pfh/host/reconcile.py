@@ -23,6 +23,7 @@ from polytraders_pfh.host.tasks import Tasks
 _log: Final = logging.getLogger(__name__)
 _EVERY_S: Final = 30.0
 _READ_S: Final = 45.0
+_AGAIN_AFTER_S: Final = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 _LOOK_AFTER_S: Final = (0.25, 0.5, 1.0, 4.0, 15.0, 60.0)
 _TRADES_BEFORE_MS: Final = 60_000
 _TRADES_AGAIN_MS: Final = 600_000
@@ -51,6 +52,7 @@ class Reconciler:
         self._metrics = metrics
         self._one_at_a_time = asyncio.Lock()
         self._looking: set[str] = set()
+        self._due = self._reading = False
         self._read_until_ms: dict[str, int] = {}
         self._tasks = Tasks(limit=1_000)
 
@@ -76,15 +78,36 @@ class Reconciler:
             await self.try_once()
             self._lifecycle.sweep()
 
-    async def try_once(self) -> None:
-        """Read everything; a failure is shown, and the next time will do."""
+    async def try_once(self) -> bool:
+        """Read everything and return whether that worked; a failure is shown."""
         try:
             async with asyncio.timeout(_READ_S):
                 await self.run_once()
         except PfhError as e:
             _log.warning("open orders were not read: %s", e)
+            return False
         except TimeoutError:
             _log.warning("open orders were not read within %g s", _READ_S)
+            return False
+        return True
+
+    def read_soon(self) -> None:
+        """Read everything from now on in the background, again and again until a reading worked."""
+        self._due = True
+        if not self._reading:
+            self._reading = self._tasks.spawn(self._until_read(), "reconciliation") is not None
+
+    async def _until_read(self) -> None:
+        failures = 0
+        try:
+            while self._due:
+                self._due = False
+                if not await self.try_once():
+                    self._due = True
+                    await self._clock.sleep(_AGAIN_AFTER_S[min(failures, len(_AGAIN_AFTER_S) - 1)])
+                    failures += 1
+        finally:
+            self._reading = False
 
     def look(self, order_id: str) -> None:
         """Read one order's record soon, unless its end arrives first; again while it stays unclear."""

@@ -287,6 +287,18 @@ async def test_queued_events_are_delivered_before_the_bots_are_stopped(tmp_path:
     assert bot.life == ["start", "heard", "stop"]
 
 
+async def test_a_host_that_is_cut_off_says_nothing_more_and_asks_nobody_to_stop(tmp_path: Path) -> None:
+    async with host_stage(tmp_path) as s:
+        s.exchange.answer_json("POST /order", ACCEPTED)
+        placed = await s.host.place(WISH)
+        await s.host.cut_off()
+        with pytest.raises(RuntimeError, match="session is closed"):
+            await s.host.clob.get_order(placed.order_id)
+
+    assert s.exchange.calls(f"GET /data/order/{placed.order_id}") == []
+    assert s.bot.life == ["start"]
+
+
 async def test_no_task_outlives_the_host(tmp_path: Path) -> None:
     before = asyncio.all_tasks()
     async with StubExchange() as exchange, StubFeed() as feed:
@@ -447,6 +459,28 @@ async def test_an_exchange_that_is_away_at_the_start_leaves_open_partials_unknow
             pass
 
     assert failures == ["ExchangeRefused"]
+
+
+async def test_an_exchange_that_comes_back_during_the_start_is_read_while_bots_wait_for_it(
+    tmp_path: Path,
+) -> None:
+    class PatientBot(ScribeBot):
+        @hookimpl
+        async def on_host_start(self) -> None:
+            assert self.host is not None
+            orders = self.host.orders
+            await eventually(lambda: orders.reconciled)  # type: ignore[attr-defined]
+            self.life.append(f"{len(await orders.open_partials())} open")
+
+    bot = PatientBot()
+    async with StubExchange() as exchange, StubFeed() as feed:
+        empty = json_answer({"data": [], "next_cursor": "LTE="})
+        exchange.answer("GET /data/orders", json_answer({"error": "down"}, status=503), empty)
+        config = config_for(tmp_path, exchange, feed, {"exec.scribe": {}})
+        async with Host(config, environ=ENVIRON, plugins={"exec.scribe": plugin_with(bot)}, timings=FAST):
+            pass
+
+    assert bot.life == ["0 open", "stop"]
 
 
 @pytest.mark.parametrize(

@@ -154,6 +154,19 @@ async def test_a_reading_that_fails_concludes_nothing(tmp_path: Path) -> None:
         assert not s.lifecycle.reconciled
 
 
+async def test_a_reading_in_the_background_is_tried_again_until_it_works(tmp_path: Path) -> None:
+    async with stage(tmp_path) as s:
+        s.place()
+        s.books.open = ExchangeRefused("down")
+        s.reconciler.read_soon()
+        await s.pass_time(0.25, 0.5)
+        s.books.open = [record(A, "10", "LIVE")]
+        await s.pass_time(1)
+
+        assert await s.heard() == [("PARTIAL", "5")]
+        assert s.lifecycle.reconciled
+
+
 async def test_trades_of_orders_that_are_not_tracked_are_left_alone(tmp_path: Path) -> None:
     async with stage(tmp_path) as s:
         s.place()
