@@ -230,6 +230,20 @@ async def test_a_reader_who_takes_no_bytes_at_all_is_cut_off(monkeypatch: pytest
         await stuck.close()
 
 
+async def test_connections_that_are_cut_break_without_a_word_and_new_ones_are_taken() -> None:
+    async with paper_stage() as stage:
+        market = await stage.listen_market(YES)
+        await received(market)
+        assert stage.server.venue.market_stream.cut() == 1
+        broken = await market.receive()
+        again = await stage.listen_market(YES)
+
+        assert (broken.type, market.close_code) == (WSMsgType.CLOSED, 1006)
+        assert kinds(await received(again)) == [("book", YES)]
+        assert stage.server.venue.user_stream.cut() == 0
+        await again.close()
+
+
 async def alive(stage: Stage) -> None:
     """A round trip, during which the server's tasks get their turn."""
     async with stage.http.get(stage.server.url + "/ok") as answer:

@@ -76,6 +76,10 @@ class MarketStream:
         """Close connections that never subscribed."""
         self._channel.close_silent(now_ms)
 
+    def cut(self) -> int:
+        """Break every connection without a word, as a network does; return how many there were."""
+        return self._channel.cut()
+
     async def close(self) -> None:
         """Close every connection."""
         await self._channel.close()

@@ -75,6 +75,11 @@ class StreamConnection:
         if self._writer is not None:
             self._ending = asyncio.create_task(self._see_off(self._writer))
 
+    def cut(self) -> None:
+        """Break the connection without a word, as a network does. What is queued is lost."""
+        if self._request.transport is not None:
+            self._request.transport.abort()
+
     async def closed(self) -> None:
         """Return once a close that was asked for has gone through."""
         if self._ending is not None:
@@ -129,6 +134,12 @@ class Channel:
         for connection in self._open - self._subscribed:
             if now_ms - connection.opened_ms > SILENT_LIMIT_MS:
                 connection.close(WSCloseCode.POLICY_VIOLATION, "no subscription was sent")
+
+    def cut(self) -> int:
+        """Break every connection without a word; return how many there were."""
+        for connection in self._open:
+            connection.cut()
+        return len(self._open)
 
     async def close(self) -> None:
         """Close every connection because the server goes away."""

@@ -56,6 +56,10 @@ class UserStream:
         """Close connections that never subscribed."""
         self._channel.close_silent(now_ms)
 
+    def cut(self) -> int:
+        """Break every connection without a word, as a network does; return how many there were."""
+        return self._channel.cut()
+
     async def close(self) -> None:
         """Close every connection."""
         await self._channel.close()
