@@ -27,7 +27,8 @@ from polytraders_pfh.engine.outbox import Outbox
 from polytraders_pfh.engine.recovery import Recovery
 from polytraders_pfh.engine.reporter import Reporter
 from polytraders_pfh.engine.restart import take_up
-from polytraders_pfh.engine.sequencer import Sequencer, Tools
+from polytraders_pfh.engine.sequencer import Sequencer
+from polytraders_pfh.engine.tools import Tools
 from polytraders_pfh.telemetry.metrics import Metrics
 from polytraders_pfh.telemetry.traces import Traces
 

@@ -28,7 +28,8 @@ from polytraders_pfh.engine.endings import Ending, cancel_ending, chase_ending
 from polytraders_pfh.engine.fold import history
 from polytraders_pfh.engine.intents import ChainOrder, Intent
 from polytraders_pfh.engine.reporting import Fill, report_id
-from polytraders_pfh.engine.sequencer import Outcome, Sequencer, Tools
+from polytraders_pfh.engine.sequencer import Outcome, Sequencer
+from polytraders_pfh.engine.tools import Tools
 
 _LOG: Final = logging.getLogger("polytraders_pfh.engine")
 _DUST_DEADLINE_S: Final = 1.0

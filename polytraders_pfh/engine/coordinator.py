@@ -30,8 +30,8 @@ from polytraders_pfh.engine.intake import Rejected, new_intent, read_fill
 from polytraders_pfh.engine.intents import ChainOrder, Intent
 from polytraders_pfh.engine.reporter import Reporter, Work
 from polytraders_pfh.engine.seen import Answer, SeenEvents
-from polytraders_pfh.engine.sequencer import Tools, obstacle
 from polytraders_pfh.engine.shed import Shed, ShedEvent
+from polytraders_pfh.engine.tools import Tools, obstacle
 from polytraders_pfh.engine.within import within
 from polytraders_pfh.telemetry import names
 

@@ -25,7 +25,8 @@ from polytraders_pfh.engine.intents import Intent
 from polytraders_pfh.engine.journal import Kind, Record
 from polytraders_pfh.engine.reporter import Reporter, Work, fill_of
 from polytraders_pfh.engine.seen import Answer
-from polytraders_pfh.engine.sequencer import Sequencer, Tools
+from polytraders_pfh.engine.sequencer import Sequencer
+from polytraders_pfh.engine.tools import Tools
 from polytraders_pfh.engine.within import within
 
 _RECORD_DEADLINE_S: Final = 0.1

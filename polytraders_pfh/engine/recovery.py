@@ -25,7 +25,7 @@ from polytraders_pfh.engine.declared import Declared
 from polytraders_pfh.engine.fold import fold
 from polytraders_pfh.engine.intents import ChainOrder, Intent, take_record
 from polytraders_pfh.engine.journal import JournalFailed
-from polytraders_pfh.engine.sequencer import Tools
+from polytraders_pfh.engine.tools import Tools
 from polytraders_pfh.engine.within import within
 
 _LOG: Final = logging.getLogger("polytraders_pfh.engine")

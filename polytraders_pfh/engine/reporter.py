@@ -30,7 +30,7 @@ from polytraders_pfh.engine.reporting import (
     ticks_to_fill,
 )
 from polytraders_pfh.engine.seen import Answer
-from polytraders_pfh.engine.sequencer import Tools
+from polytraders_pfh.engine.tools import Tools
 from polytraders_pfh.telemetry import names
 from polytraders_pfh.telemetry.rates import Recent
 from polytraders_pfh.telemetry.traces import sampled_trace, traceparent

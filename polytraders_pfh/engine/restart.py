@@ -16,7 +16,7 @@ from polytraders_pfh.engine.intents import Intent
 from polytraders_pfh.engine.journal import JournalFailed
 from polytraders_pfh.engine.reporter import Reporter
 from polytraders_pfh.engine.reporting import FINAL, report_id
-from polytraders_pfh.engine.sequencer import Tools
+from polytraders_pfh.engine.tools import Tools
 
 _LOG: Final = logging.getLogger("polytraders_pfh.engine")
 _LOOK_BACK_MS: Final = 24 * 3_600_000

@@ -1,5 +1,6 @@
 """cancel → proof → reconcile → price → sign → record → post: what each answer of the exchange leads to."""
 
+import asyncio
 from decimal import Decimal
 from typing import Any
 
@@ -414,3 +415,70 @@ async def test_chain_of_chases_never_passes_the_cap_from_the_root(host: FakeHost
     assert report.verdict == "PARTIAL_FILL_CHASE_ABORTED"
     total = sum(o.matched for o in host.exchange.orders.values())
     assert total <= 725_806_451
+
+
+async def test_order_is_signed_while_the_readings_are_awaited_and_posted_as_it_was_signed(
+    host: FakeHost,
+) -> None:
+    asked_by_then: list[int] = []
+    unheard = asyncio.Event()
+
+    async def slow(exchange: FakeExchange, order_id: str) -> None:
+        await unheard.wait()
+        asked_by_then.append(len(host.signer.asked))
+
+    host.exchange.on_get = slow
+    chase = asyncio.create_task(host.bot.on_partial_fill(partial(policy="chase")))
+    while not host.signer.asked:
+        await asyncio.sleep(0)
+    unheard.set()
+    report = await chase
+
+    assert report.verdict == "CHASE_ORDER_SUBMITTED"
+    assert asked_by_then == [1]
+    assert len(host.signer.asked) == 1
+
+
+async def test_signature_for_a_size_that_a_fill_overtook_is_thrown_away_and_never_recorded(
+    host: FakeHost,
+) -> None:
+    def fills_first(exchange: FakeExchange, ids: tuple[str, ...]) -> None:
+        exchange.orders[ROOT].matched += 100_000_000
+
+    host.exchange.on_cancel = fills_first
+
+    report = await host.bot.on_partial_fill(partial(policy="chase"))
+
+    early, late = host.signer.asked
+    records = host.bot._engine.tools.journal.records
+    assert (early.size_micro, late.size_micro) == (396_820_000, 298_410_000)
+    assert [order.order_id for order in host.exchange.posted()] == [report.new_order_id]
+    assert [r.order_id for r in records if r.kind is Kind.POST_RECORDED] == [report.new_order_id]
+
+
+async def test_signer_that_fails_for_what_was_only_guessed_does_not_end_the_chase(host: FakeHost) -> None:
+    def fills_first(exchange: FakeExchange, ids: tuple[str, ...]) -> None:
+        exchange.orders[ROOT].matched += 100_000_000
+
+    def fail_once(signed: SignedOrder) -> SignedOrder:
+        if len(host.signer.asked) == 1:
+            raise ConnectionError("gone")
+        return signed
+
+    host.exchange.on_cancel = fills_first
+    host.signer.twist = fail_once
+
+    report = await host.bot.on_partial_fill(partial(policy="chase"))
+
+    assert report.verdict == "CHASE_ORDER_SUBMITTED"
+
+
+async def test_nothing_is_signed_once_the_kill_switch_went_on_during_the_cancel(host: FakeHost) -> None:
+    def kill_now(exchange: FakeExchange, ids: tuple[str, ...]) -> None:
+        host.bot.on_killswitch(KillSwitchSignal(active=True, ts_ms=NOW_MS)).close()
+
+    host.exchange.on_cancel = kill_now
+
+    await host.bot.on_partial_fill(partial(policy="chase"))
+
+    assert host.signer.asked == []

@@ -1,0 +1,36 @@
+"""The steps of sequences, on record: what must be durable before anything goes on, and what need not be.
+
+Records reach the disk in the order in which they were noted, and after the first that fails none does.
+So a sequence waits in two places alone: before a cancel goes out and before a post does. Whatever was
+noted before those is durable then too, and what an answer said can be asked for again after a crash.
+"""
+
+from polytraders_pfh.engine.intents import Intent
+from polytraders_pfh.engine.journal import Commit, Kind, Record
+from polytraders_pfh.engine.tools import Tools
+from polytraders_pfh.engine.within import within
+
+
+class StepLog:
+    """Writes down what sequences do."""
+
+    def __init__(self, tools: Tools) -> None:
+        self._t = tools
+
+    def note(self, kind: Kind, intent: Intent, order_id: str, **facts: str | int | bool | None) -> Commit:
+        """Record one step behind all that were noted before, and return at once."""
+        t = self._t
+        record = Record(kind, t.clock.now_ms(), intent.trace_id, intent.root_order_id, order_id, facts)
+        return t.journal.append(record)
+
+    async def durable(self, commit: Commit) -> None:
+        """Return when it is on disk.
+
+        Raises:
+            JournalFailed: It is not, or nobody knows.
+            TimeoutError: The disk took too long to say.
+        """
+        if commit.settled:
+            await commit
+        else:
+            await within(self._t.settings.call_timeout_ms / 1000, commit)
