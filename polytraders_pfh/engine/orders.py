@@ -1,19 +1,17 @@
 """The chase order in exact integers, and the check that what came back signed is what was asked.
 
 Amounts are plain products of integers. The SDK's own helpers go through floats and lose a hundredth of
-a share on one size in seventeen (clob_v2 1.5), so only its order struct and its hash are used here.
+a share on one size in seventeen (clob_v2 1.5), so only its contracts, domain and type string are used here.
 """
 
 from functools import lru_cache
 from hashlib import sha256
-from typing import Any, Final
+from typing import Final
 
+from eth_utils.crypto import keccak
 from polytraders_hookspecs.orders import SignedOrder, UnsignedOrder
 from py_clob_client_v2.config import get_contract_config
-from py_clob_client_v2.order_utils.exchange_order_builder_v2 import ExchangeOrderBuilderV2
-from py_clob_client_v2.order_utils.model.order_data_v2 import OrderV2
-from py_clob_client_v2.order_utils.model.side import Side as SdkSide
-from py_clob_client_v2.order_utils.model.signature_type_v2 import SignatureTypeV2
+from py_clob_client_v2.order_utils.exchange_order_builder_v2 import ORDER_TYPE_HASH, ExchangeOrderBuilderV2
 
 from polytraders_pfh.core.market import Side
 from polytraders_pfh.core.money import MICRO
@@ -96,28 +94,32 @@ def exchange_contract(chain_id: int, neg_risk: bool) -> str:
 
 
 def order_hash(signed: SignedOrder) -> str:
-    """Return the order's EIP-712 hash, which is its id on the exchange."""
-    builder = _builder(signed.exchange_contract, signed.chain_id)
-    typed_data = builder.build_order_typed_data(
-        OrderV2(
-            salt=str(signed.salt),
-            maker=signed.maker,
-            signer=signed.signer,
-            tokenId=signed.token_id,
-            makerAmount=str(signed.maker_amount_micro),
-            takerAmount=str(signed.taker_amount_micro),
-            side=SdkSide.BUY if signed.side == "BUY" else SdkSide.SELL,
-            signatureType=SignatureTypeV2(signed.signature_type),
-            timestamp=str(signed.timestamp_ms),
-            metadata=signed.metadata,
-            builder=signed.builder_code,
-        )
+    """Return the order's EIP-712 hash, which is its id on the exchange.
+
+    Computed here from the fields' own words, and not by whoever signed.
+
+    Raises:
+        ValueError, OverflowError: A field does not fit its word.
+    """
+    words = (
+        signed.salt,
+        int(signed.maker, 16),
+        int(signed.signer, 16),
+        int(signed.token_id),
+        signed.maker_amount_micro,
+        signed.taker_amount_micro,
+        0 if signed.side == "BUY" else 1,
+        signed.signature_type,
+        signed.timestamp_ms,
+        int(signed.metadata, 16),
+        int(signed.builder_code, 16),
     )
-    digest: str = builder.build_order_hash(typed_data)
-    return digest
+    struct = keccak(ORDER_TYPE_HASH + b"".join([word.to_bytes(32, "big") for word in words]))
+    separator = _domain_separator(signed.exchange_contract, signed.chain_id)
+    return "0x" + keccak(b"\x19\x01" + separator + struct).hex()
 
 
 @lru_cache(maxsize=8)
-def _builder(contract: str, chain_id: int) -> Any:
-    """Return the SDK's builder for one contract. It has no signer: it only builds and hashes here."""
-    return ExchangeOrderBuilderV2(contract, chain_id, signer=None)
+def _domain_separator(contract: str, chain_id: int) -> bytes:
+    separator: bytes = ExchangeOrderBuilderV2(contract, chain_id, signer=None).app_domain_separator
+    return separator

@@ -146,7 +146,7 @@ class Sequencer:
             size_micro=order.size_micro,
             traded_micro=traded,
         )
-        plan = self._plan(intent, instruction, book)
+        plan = KILLED if self._t.kill.latched else self._plan(intent, instruction, book)
         if isinstance(plan, str):
             return plan
         signed = early if early is not None and plan == guess else await self._signed(intent, plan, span)

@@ -482,3 +482,14 @@ async def test_nothing_is_signed_once_the_kill_switch_went_on_during_the_cancel(
     await host.bot.on_partial_fill(partial(policy="chase"))
 
     assert host.signer.asked == []
+
+
+async def test_event_of_another_price_than_the_exchange_s_record_leads_to_no_post(host: FakeHost) -> None:
+    host.exchange.orders[ROOT].price = 600_000
+
+    report = await host.bot.on_partial_fill(partial(policy="chase"))
+
+    assert report.verdict == "CANCELLED_REMAINDER"
+    assert "was told as priced 0.62; the exchange has 0.6" in report.detail
+    assert host.exchange.posted() == []
+    assert host.bot.check_health().status == "red"
