@@ -16,6 +16,9 @@ from polytraders_pfh.host.wallet import Wallet
 MAX_SALT: Final = 2**53
 """The salt travels as a JSON number, so it must survive a double (exchange docs, order struct)."""
 
+_NESTED: Final = 3
+"""A deposit wallet's signature wraps the hash once more (ERC-7739)."""
+
 
 def random_salt() -> int:
     """Return a salt that nobody can guess, from 1 to 2^53 - 1."""
@@ -57,8 +60,9 @@ class WalletSigner:
         builder = self._builders[order.neg_risk]
         built = builder.build_order(self._order_data(order))
         typed = builder.build_order_typed_data(built)
+        order_id = builder.build_order_hash(typed)
         return SignedOrder(
-            order_id=builder.build_order_hash(typed),
+            order_id=order_id,
             salt=int(built.salt),
             maker=built.maker,
             signer=built.signer,
@@ -75,8 +79,15 @@ class WalletSigner:
             post_only=order.post_only,
             chain_id=self._wallet.chain_id,
             exchange_contract=builder.contract_address,
-            signature=builder.build_order_signature(typed),
+            signature=self._signature(builder, typed, order_id),
         )
+
+    def _signature(self, builder: Any, typed: dict[str, Any], order_id: str) -> str:
+        """Return the signature: of the hash itself, which the SDK would compute anew; nested for type 3."""
+        if self._wallet.signature_type == _NESTED:
+            nested: str = builder.build_order_signature(typed)
+            return nested
+        return self._wallet.sign_digest(bytes.fromhex(order_id.removeprefix("0x")))
 
     def _builder(self, contract: str) -> Any:
         return ExchangeOrderBuilderV2(

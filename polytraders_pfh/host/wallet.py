@@ -11,6 +11,7 @@ from polytraders_pfh.host.errors import SecretMissing
 from polytraders_pfh.host.secret import Secret
 
 _KEY_DIGITS: Final = 64
+_V_OFFSET: Final = 27
 _AUTH_MESSAGE: Final = "This message attests that I control the given wallet"
 _AUTH_TYPES: Final = {
     "EIP712Domain": [
@@ -62,6 +63,12 @@ class Wallet:
     def sdk_signer(self) -> Any:
         """Return this key in the shape that the SDK's builder takes."""
         return _SdkSigner(self._key, self.address, self.chain_id)
+
+    def sign_digest(self, digest: bytes) -> str:
+        """Return the signature of a 32-byte hash as r, s and v (27 or 28): 0x and 130 hex digits."""
+        signature = self._key.sign_msg_hash(digest)
+        words = signature.r.to_bytes(32, "big") + signature.s.to_bytes(32, "big")
+        return "0x" + (words + bytes([signature.v + _V_OFFSET])).hex()
 
     def sign_clob_auth(self, timestamp_s: int, nonce: int) -> str:
         """Return the L1 signature that creates or derives API credentials, as 0x and 130 hex digits."""
