@@ -131,7 +131,7 @@ def assemble(host: HostServices, settings: Settings, version: str, journal: Jour
         max_pending=execution.max_pending_reports,
         publish_timeout_s=timeout_s,
     )
-    declared = Declared(host.event_keys, execution.max_decision_reports)
+    declared = Declared(host.event_keys, execution.max_decision_reports, chronicle.declared)
     tools = Tools(
         exchange=exchange,
         books=books,

@@ -1,7 +1,7 @@
 """What strategies declared before their orders were placed, by trace: bounds that are never exceeded."""
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from polytraders_hookspecs.events import DecisionReport, SignedEvent
 from polytraders_hookspecs.signing import check_signature
@@ -17,7 +17,10 @@ from polytraders_pfh.engine.intents import Intent
 class Declared:
     """DecisionReports by trace id, oldest forgotten first."""
 
-    def __init__(self, event_keys: Mapping[str, bytes], keep: int) -> None:
+    def __init__(
+        self, event_keys: Mapping[str, bytes], keep: int, note: Callable[[DecisionReport, bytes], None]
+    ) -> None:
+        self._note = note
         self._keys = event_keys
         self._keep = keep
         self._reports: OrderedDict[str, DecisionReport] = OrderedDict()
@@ -34,6 +37,11 @@ class Declared:
         """
         check_signature(envelope, self._keys)
         report = DecisionReport.from_json(envelope.body)
+        self.restore(report)
+        self._note(report, envelope.body)
+
+    def restore(self, report: DecisionReport) -> None:
+        """Remember a report that the log remembers."""
         self._reports[report.trace_id] = report
         self._reports.move_to_end(report.trace_id)
         if len(self._reports) > self._keep:

@@ -4,10 +4,12 @@ The fold is a function of the records that `Chronicle` and the sequencer leave. 
 what became of an order after its last record: that is for the exchange to say (see `recovery`).
 """
 
+from collections import OrderedDict
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from polytraders_hookspecs.events import DecisionReport
 from polytraders_hookspecs.services import Clock
 
 from polytraders_pfh.core.chase import Bounds
@@ -19,6 +21,7 @@ from polytraders_pfh.engine.journal import Journal, Kind, Record, Stored
 from polytraders_pfh.engine.journal.records import Facts
 
 FOLDED: Final = (
+    Kind.DECLARED,
     Kind.INTENT_OPENED,
     Kind.INTENT_ENDED,
     Kind.POST_RECORDED,
@@ -27,11 +30,14 @@ FOLDED: Final = (
     Kind.KILL_SWITCH,
 )
 
+_DECLARED_KEPT: Final = 100_000
+
 
 @dataclass(slots=True)
 class Folded:
     """What a log says. `killed` is the reason of a kill switch that nobody reset, or None."""
 
+    declared: OrderedDict[str, DecisionReport] = field(default_factory=OrderedDict)
     intents: dict[str, Intent] = field(default_factory=dict)
     killed: str | None = None
 
@@ -53,6 +59,12 @@ def take(folded: Folded, record: Record) -> None:
     """Take the next record."""
     if record.kind is Kind.KILL_SWITCH:
         folded.killed = str(record.facts.get("reason") or "") if record.facts.get("active") else None
+    elif record.kind is Kind.DECLARED:
+        report = DecisionReport.from_json(record.payload)
+        folded.declared[report.trace_id] = report
+        folded.declared.move_to_end(report.trace_id)
+        if len(folded.declared) > _DECLARED_KEPT:
+            folded.declared.popitem(last=False)
     elif record.kind is Kind.INTENT_OPENED:
         folded.intents[record.root_order_id] = _opened(record)
     elif record.kind is Kind.INTENT_ENDED:
@@ -129,6 +141,11 @@ class Chronicle:
     def __init__(self, journal: Journal, clock: Clock) -> None:
         self._journal = journal
         self._clock = clock
+
+    def declared(self, report: DecisionReport, body: bytes) -> None:
+        """A strategy declared what it meant."""
+        record = Record(Kind.DECLARED, self._clock.now_ms(), report.trace_id, "", "", {}, payload=body)
+        self._journal.append(record)
 
     def opened(self, intent: Intent) -> None:
         """An intent came into the table."""

@@ -14,6 +14,7 @@ from polytraders_hookspecs.events import DecisionReport
 from polytraders_pfh.core.chase import Bounds, Child
 from polytraders_pfh.core.lifecycle import MAY_FILL, State, Step, advance
 from polytraders_pfh.core.market import Side
+from polytraders_pfh.core.money import plain
 from polytraders_pfh.core.outcomes import OrderRecord
 from polytraders_pfh.core.policy import Policy
 
@@ -114,9 +115,13 @@ def take_record(intent: Intent, order: ChainOrder, record: OrderRecord) -> None:
     """Take the exchange's own record of an order: the truth for what filled, and a bound for the intent.
 
     A record that shows less than an event did lags behind it (clob_v2 3.3): only an event takes a fill back.
+    A record of another price stops the intent: the cap was measured from a price that never was.
     The root's recorded size draws the intent's bounds in and never widens them, so an event that
     claims more than the order ever was cannot grow a chase.
     """
+    if record.price_micro is not None and record.price_micro != order.price_micro:
+        told, known = plain(order.price_micro), plain(record.price_micro)
+        intent.stopped = f"its order {order.order_id} was told as priced {told}; the exchange has {known}"
     if record.matched_micro is not None:
         order.filled_micro = max(order.filled_micro, record.matched_micro)
     if record.size_micro is None:

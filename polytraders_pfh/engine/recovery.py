@@ -83,6 +83,8 @@ class Recovery:
             _LOG.warning("the journal could not be read (%s); nothing is posted for orders it may name", e)
             self.unread = f"the journal could not be read: {e}"
             return
+        for declared in folded.declared.values():
+            self._declared.restore(declared)
         if folded.killed is not None:
             self._kill.set(folded.killed or "it was on before the start")
         for intent in folded.intents.values():

@@ -2,14 +2,19 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
-from polytraders_hookspecs import ExchangeReply, KillSwitchSignal, SignedOrder
+from polytraders_hookspecs import ExchangeReply, KillSwitchSignal, SignedOrder, sign_event
+from polytraders_hookspecs.wire import print_json
 from support.fake_host import (
+    KEY,
+    KEY_ID,
     NOW_MS,
     ROOT,
+    TRACE,
     FakeExchange,
     FakeHost,
     Resting,
@@ -195,6 +200,26 @@ async def test_sequence_that_the_crash_cut_off_gets_its_final_report(start: Star
     assert (final["verdict"], final["final"]) == ("CHASE_ORDER_SUBMITTED", True)
     assert final["supersedes"] == interim.report_id
     assert final["new_order_id"] == host.exchange.posted()[0].order_id
+
+
+async def test_declared_size_is_not_exceeded_after_a_restart_either(start: Start) -> None:
+    host = await start()
+    body = {
+        "trace_id": TRACE,
+        "side": "BUY",
+        "intended_size_usd": Decimal(300),
+        "limit_price": Decimal("0.65"),
+    }
+    host.bot.on_decision_report(
+        sign_event(key_id=KEY_ID, key=KEY, event_ts_ms=NOW_MS, trace_id=TRACE, body=print_json(body).encode())
+    )
+    await crash(host)
+
+    again = await start(host.exchange)
+    await again.bot.on_partial_fill(partial(policy="chase", at_ms=NOW_MS + 1))
+
+    (posted,) = again.exchange.posted()
+    assert posted.maker_amount_micro <= 100_000_000
 
 
 async def test_report_that_the_bus_never_got_is_offered_again(start: Start) -> None:

@@ -25,6 +25,7 @@ class Kind(StrEnum):
     """What a record says."""
 
     EVENT_ACCEPTED = "event_accepted"
+    DECLARED = "declared"
     INTENT_OPENED = "intent_opened"
     INTENT_ENDED = "intent_ended"
     DECIDED = "decided"
