@@ -16,6 +16,7 @@ from polytraders_pfh.core.policy import Kill
 from polytraders_pfh.engine.books import Books
 from polytraders_pfh.engine.carrier import Carrier
 from polytraders_pfh.engine.coordinator import Coordinator
+from polytraders_pfh.engine.decider import Decider
 from polytraders_pfh.engine.declared import Declared
 from polytraders_pfh.engine.exchange import Exchange
 from polytraders_pfh.engine.fold import Chronicle
@@ -152,7 +153,8 @@ def assemble(host: HostServices, settings: Settings, version: str, journal: Jour
     carrier = Carrier(tools, sequencer, host.hooks)
     recovery = Recovery(host.orders, declared, tools, carrier.ask_until_known, timeout_s)
     reach = Reach(frozenset(settings.limited_live.markets), to_micro(settings.limited_live.max_chase_usd))
-    coordinator = Coordinator(tools, carrier, reporter, declared, settings, host.orders, host.event_keys)
+    decider = Decider(tools, declared, settings, host.orders)
+    coordinator = Coordinator(tools, decider, carrier, reporter, host.orders, host.event_keys)
     killer = Killer(tools, sequencer, carrier, reporter, reach)
     return Engine(settings, tools, coordinator, carrier, killer, declared, recovery, reporter, outbox, host)
 
