@@ -156,6 +156,12 @@ def assemble(host: HostServices, settings: Settings, version: str, journal: Jour
     decider = Decider(tools, declared, settings, host.orders)
     coordinator = Coordinator(tools, decider, carrier, reporter, host.orders, host.event_keys)
     killer = Killer(tools, sequencer, carrier, reporter, reach)
+
+    def sweep(reason: str) -> None:
+        signal = KillSwitchSignal(active=True, ts_ms=host.clock.now_ms(), reason=reason)
+        carrier.own(killer.sweep(signal))
+
+    kill.on_found = sweep
     return Engine(settings, tools, coordinator, carrier, killer, declared, recovery, reporter, outbox, host)
 
 

@@ -16,7 +16,11 @@ _STATES: Final = {True: Kill.ON, False: Kill.OFF}
 
 
 class KillLatch:
-    """Whether orders may be posted."""
+    """Whether orders may be posted.
+
+    Attributes:
+        on_found: Told the reason when asking finds the host's switch on that no signal had told of.
+    """
 
     def __init__(self, service: KillSwitch, timeout_s: float, note: Callable[[bool, str], None]) -> None:
         self._note = note
@@ -25,6 +29,7 @@ class KillLatch:
         self.latched = False
         self.reason = ""
         self._signals = 0
+        self.on_found: Callable[[str], None] | None = None
 
     def set(self, reason: str) -> None:
         """Latch it. Takes effect before this returns, and is noted for the next start."""
@@ -57,7 +62,10 @@ class KillLatch:
             status = await within(self._timeout_s, self._service.status())
             state = _STATES.get(status.active, Kill.UNKNOWN)
             if state is Kill.ON:
+                known = self.latched
                 self.set(status.reason)
+                if not known and self.on_found is not None:
+                    self.on_found(status.reason)
         except Exception:
             return Kill.UNKNOWN
         return state

@@ -218,6 +218,21 @@ async def test_kill_switch_waits_for_a_sequence_in_work_and_cancels_what_it_post
     assert host.exchange.posted() == []
 
 
+async def test_kill_switch_that_is_found_on_without_a_signal_cancels_every_known_remainder(
+    host: FakeHost,
+) -> None:
+    other = "0x" + "d4" * 32
+    host.exchange.orders[other] = Resting(725_806_451, 620_000, 322_580_645)
+    await host.bot.on_partial_fill(partial(order_id=other))
+    host.kill_switch.status_now = KillSwitchStatus(active=True, reason="risk desk")
+
+    await host.bot.on_partial_fill(partial())
+    published = await host.reports.until(3)
+
+    assert host.exchange.live() == []
+    assert [r["verdict"] for r in published[1:]] == ["KILL_SWITCH_ACTIVE"] * 2
+
+
 async def test_kill_switch_going_off_resets_nothing(host: FakeHost) -> None:
     await host.bot.on_killswitch(KillSwitchSignal(active=True, ts_ms=NOW_MS))
 
