@@ -27,6 +27,7 @@ EXIT_WRONG: Final = 2
 EXIT_FAILED: Final = 1
 EXIT_INTERRUPTED: Final = 130
 DEFAULT_SEED: Final = 6
+DEFAULT_FAULTS: Final = 6
 _POLICIES: Final = ("hold", "cancel", "chase")
 
 
@@ -125,6 +126,15 @@ def main() -> None:
     help="How many markets; the seed draws which.",
 )
 @click.option("--synthetic", is_flag=True, help="Play made-up markets instead of recorded ones.")
+@click.option(
+    "--faults",
+    metavar="SEED",
+    type=click.IntRange(0),
+    is_flag=False,
+    flag_value=DEFAULT_FAULTS,
+    default=None,
+    help="Have the exchange misbehave, and the host killed and started again; which way, the seed draws.",
+)
 @_json_option
 def demo(
     policy: str,
@@ -133,6 +143,7 @@ def demo(
     speed: Fraction | None,
     markets: int,
     synthetic: bool,
+    faults: int | None,
     as_json: bool,
 ) -> None:
     """Watch partial fills being handled on real recorded Polymarket books.
@@ -150,6 +161,7 @@ def demo(
             seconds=seconds,
             speed=speed,
             synthetic=synthetic,
+            faults=faults,
             as_json=as_json,
         )
         sys.exit(run_demo(options))
@@ -221,3 +233,21 @@ def paper(port: int, seed: int | None, recording: Path | None, starting_usd: int
         chosen = DEFAULT_SEED if seed is None else seed
         options = PaperOptions(port, chosen, recording, starting_usd, speed)
         sys.exit(run_paper(options, click.echo))
+
+
+@main.command()
+@click.argument("journal", type=click.Path(exists=True, path_type=Path))
+@click.option("--anchor", metavar="NUMBER:HASH", default=None, help="A head written down elsewhere earlier.")
+def verify(journal: Path, anchor: str | None) -> None:
+    """Find any altered, missing or reordered record of a journal, live, closed or exported."""
+    from polytraders_pfh.engine.journal import Head, JournalFailed  # noqa: PLC0415
+    from polytraders_pfh.ops.verify import verify as walk  # noqa: PLC0415
+
+    try:
+        found = walk(journal, None if anchor is None else Head.of(anchor))
+    except (ValueError, JournalFailed) as e:
+        _leave(str(e), EXIT_WRONG)
+        return
+    for sentence in found.sentences:
+        click.echo(sentence)
+    sys.exit(0 if found.ok else EXIT_FAILED)
