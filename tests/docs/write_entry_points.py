@@ -1,0 +1,215 @@
+"""Writes `entry_points.md`, the contract of record, from the code it speaks of.
+
+    python tests/docs/write_entry_points.py
+
+A test holds the file in the repository to what this writes.
+"""
+
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from polytraders_hookspecs import specs
+from pydantic import BaseModel
+
+from polytraders_pfh.config import Settings
+from polytraders_pfh.core.lifecycle import diagram
+from polytraders_pfh.core.reasons import TEXTS
+from polytraders_pfh.telemetry.names import METRICS
+
+DOCUMENT: Final = Path(__file__).parents[2] / "entry_points.md"
+
+HEAD: Final = """# Entry points: the contract of record
+
+A plugin names its module in the entry-point group `polytraders`; a host finds it there and calls its
+hooks. The package `polytraders_hookspecs` carries the markers, the models and the services; it imports
+nothing of this plugin. Contract version **1.0** (`HOOKSPEC_VERSION`): the minor number grows when
+something is added, the major when something changes; a bot that needs more than its host offers is
+refused at `register_bot` with a sentence that names both.
+
+```toml
+[project.entry-points.polytraders]
+"exec.partialfillhandler" = "polytraders_pfh.plugin"
+```
+
+```python
+from polytraders_hookspecs import gather_hook, new_plugin_manager
+
+manager = new_plugin_manager()
+manager.load_setuptools_entrypoints("polytraders")
+manager.check_pending()
+for bot in manager.hook.register_bot(host=services):          # services: a HostServices
+    manager.register(bot, bot.describe_bot().bot_id)
+results = await gather_hook(manager.hook.on_partial_fill, envelope=signed_event)
+```
+
+pluggy only collects coroutines, so awaited hooks are called through `gather_hook` (every answer, each
+isolated, in pluggy's order, under one deadline) and `first_hook` (the first answer other than None).
+Wrappers around hooks are refused (`refuse_wrappers`), since the host awaits the bodies itself.
+
+## Hooks, in the order of a bot's life
+
+| hook | when | deadline |
+|---|---|---|"""
+
+AFTER_HOOKS: Final = r"""
+Each hook's full contract (arguments, return, ordering and failure policy) is its docstring in
+`polytraders_hookspecs/specs.py`.
+
+## Services of a host
+
+`HostServices` is a Protocol whose parts are Protocols of at most five methods, so any host can supply
+any of them: `hookspec_version` · `config` · `event_keys` · `clob_public.get_book` ·
+`clob_auth.cancel_orders / post_order / get_order / get_trades` · `signer.sign_order` ·
+`kill_switch.status` · `orders.get / open_partials` · `reports.publish` · `hooks` · `tracer_provider` ·
+`metrics_registry` · `clock.now_ms / monotonic_ns / sleep` · `state_dir`.
+
+`clob_auth` carries answers and does not judge them: it returns an `ExchangeReply` with status, headers
+and bytes (`status=None` when no complete answer came), sends one request per call, never retries and
+never signs. What each answer proves is decided in one place, `polytraders_pfh/core/outcomes.py`.
+
+## Signed events
+
+`sign_event(key_id=, key=, event_ts_ms=, trace_id=, body=)` signs the bytes
+`polytraders-event-v1\n` `key_id\n` `event_ts_ms\n` `trace_id\n` `body` with HMAC-SHA256, lower-case hex.
+Header fields match `[A-Za-z0-9_.:-]{1,64}`; bodies are JSON of at most 64 KiB. Two keys may be active at
+once. Numbers are exact: JSON numbers and strings are both read, never through binary floating point.
+
+## Traces
+
+One trace per `trace_id`: for `trc_` and 16 hex digits the OTel trace id is those 16 digits and the first
+16 of SHA-256(`polytraders/otel/1\0` + trace_id); for anything else the first 32 of that hash
+(`otel_trace_id`). A host that builds its provider with `polytraders_hookspecs.tracing.PolytradersIdGenerator`
+gets every span of an order in that one trace; under any other provider spans are children of the host's
+and linked to it. `polytraders.trace_id` stands on every span.
+
+## The life of a remainder
+
+Drawn from the table in `polytraders_pfh/core/lifecycle.py`.
+
+```mermaid"""
+
+AFTER_DIAGRAM: Final = """```
+
+## Verdicts and warnings
+
+| code | severity | meaning |
+|---|---|---|"""
+
+METRICS_HEAD: Final = """
+## Metrics
+
+| metric | kind | unit | labels | meaning |
+|---|---|---|---|---|"""
+
+SETTINGS_HEAD: Final = """
+## Configuration
+
+The card's `default_config` loads unchanged. Everything else is optional; unknown keys, wrong types and
+values out of bounds are refused at start, each with its path, its value and its rule.
+
+| key | default | meaning |
+|---|---|---|"""
+
+MEANINGS: Final = {
+    "bot_id": "must be this bot's",
+    "version": "the config's own version, for the record",
+    "enabled": "false builds no bot",
+    "mode": (
+        "`shadow_only` decides and reports; `quarantine` may cancel; `limited_live` acts on listed markets; "
+        "`general_live` acts"
+    ),
+    "defaults.default_policy": "hold, cancel or chase, where the strategy declared none",
+    "defaults.min_remainder_size": "pUSD; smaller remainders are cancelled as dust (not below 1)",
+    "defaults.chase_max_ticks": "adverse ticks from the root price (not above 10)",
+    "defaults.cancel_on_book_thin": "cancel when the five best contra levels hold less than the remainder",
+    "locked.min_remainder_size.min": "lower bound for the config and every override; may be drawn tighter",
+    "locked.chase_max_ticks.max": "upper bound for the config and every override; may be drawn tighter",
+    "execution.max_in_flight": "partials in work at once; the rest is shed and looked at again",
+    "execution.resume_in_flight": "shed orders are looked at again below this many in work",
+    "execution.timeout_ms": "to decide and begin; then an interim report",
+    "execution.call_timeout_ms": "for each request to exchange, signer, bus and kill switch",
+    "execution.cancel_retries": "further cancels after the first one without proof",
+    "execution.read_retries": "further reads of an order's record that did not answer",
+    "execution.backoff_ms": "before the first retry; doubles with each",
+    "execution.trades_back_ms": "how far back trades are read to confirm what an order filled",
+    "execution.reconcile_every_ms": "between background questions about what is in doubt",
+    "execution.replay_past_ms": "older events move nothing by themselves",
+    "execution.replay_future_ms": "events further ahead of the clock move nothing by themselves",
+    "execution.seen_events": "answers kept for duplicates",
+    "execution.max_intents": "intents kept in memory",
+    "execution.max_decision_reports": "declarations of strategies kept",
+    "execution.max_pending_reports": "reports waiting for the bus before posting stops",
+    "execution.tombstone_ms": "how long late fills on ended intents are still counted",
+    "execution.cancel_batch": "order ids in one cancel request of a kill switch",
+    "book.levels": "levels that depth is summed over",
+    "book.max_age_ms": "an older book is not trusted",
+    "book.depth_side": (
+        "`contra` can fill the remainder; `own` reads the card to the letter, the remainder itself left out"
+    ),
+    "book.default_min_shares": "minimum order in shares where the market does not say",
+    "book.fill_rate_window_ms": "window of the recent fill rate behind `expected_fill_seconds`",
+    "book.max_tokens": "tokens whose books are kept",
+    "chase.max_reposts": "chase orders per intent",
+    "chase.max_seconds": "from the intent's first chase",
+    "chase.max_extra_usd": "pUSD beyond the root price per intent",
+    "chase.closing_margin_ms": "no chase this close to the market's end",
+    "limited_live.markets": "condition ids",
+    "limited_live.max_chase_usd": "pUSD per chase",
+    "journal.durable": (
+        "keep the log in the state directory; false keeps it in memory, and after a crash only the exchange "
+        "knows"
+    ),
+    "overrides": "per strategy id: the four parameters of `defaults`",
+}
+""" What each setting means; every one has to be here."""
+
+
+def settings(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield every setting's path and default."""
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from settings(kind, f"{prefix}{name}.")
+        else:
+            yield prefix + name, field.get_default(call_default_factory=True)
+
+
+def shown(value: Any) -> str:
+    """Return a default as a config file would have it."""
+    if value is None or isinstance(value, bool):
+        return {None: "none", True: "true", False: "false"}[value]
+    if isinstance(value, tuple | dict):
+        return "[]" if isinstance(value, tuple) else "{}"
+    return str(value)
+
+
+def section(docstring: str, name: str) -> str:
+    """Return one section of a hook's docstring on one line."""
+    return " ".join(docstring.split(f"{name}:")[1].split("\n\n", maxsplit=1)[0].split())
+
+
+def document() -> str:
+    """Return the whole page."""
+    lines = [HEAD]
+    for name in specs.HOOK_NAMES:
+        hook = getattr(specs, name)
+        text, arguments = inspect.getdoc(hook) or "", ", ".join(inspect.signature(hook).parameters)
+        lines.append(f"| `{name}({arguments})` | {section(text, 'When')} | {section(text, 'Deadline')} |")
+    lines += [AFTER_HOOKS, diagram(), AFTER_DIAGRAM]
+    for reason, told in TEXTS.items():
+        lines.append(f"| `{reason.value}` | {told.severity.value} | {told.meaning} |")
+    lines.append(METRICS_HEAD)
+    for metric in METRICS:
+        labels = ", ".join(metric.labels) or "—"
+        lines.append(
+            f"| `{metric.full_name}` | {metric.kind} | {metric.unit} | {labels} | {metric.meaning} |"
+        )
+    lines.append(SETTINGS_HEAD)
+    lines += [f"| `{path}` | {shown(value)} | {MEANINGS[path]} |" for path, value in settings(Settings)]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    DOCUMENT.write_text(document())
