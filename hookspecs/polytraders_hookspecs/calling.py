@@ -183,6 +183,9 @@ async def _finish_together(waiting: list[_Call], deadline_s: float | None) -> No
         _, late = await asyncio.wait(tasks, timeout=deadline_s)
     except asyncio.CancelledError:
         await _cut_off(tasks.keys())
+        for call in waiting:
+            if inspect.iscoroutine(call.pending):
+                _close_unbegun(call.pending)
         raise
     await _cut_off(late)
     for task in late:
@@ -192,6 +195,12 @@ async def _finish_together(waiting: list[_Call], deadline_s: float | None) -> No
                 f"plugin {call.plugin_name!r} did not answer {call.hook!r} within {deadline_s} s"
                 + ("" if task.done() else ", and goes on although it was cancelled")
             )
+
+
+def _close_unbegun(answer: CoroutineType[Any, Any, Any]) -> None:
+    """Close an answer that nobody began to await before its task was cancelled."""
+    if inspect.getcoroutinestate(answer) == inspect.CORO_CREATED:
+        answer.close()
 
 
 async def _cut_off(tasks: Collection[asyncio.Task[None]]) -> None:

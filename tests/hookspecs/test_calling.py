@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import inspect
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -264,6 +265,17 @@ async def test_when_the_caller_of_the_only_bot_is_cancelled_so_is_that_bot(deadl
 
 
 @pytest.mark.usefixtures("short_grace")
+async def test_an_answer_that_nobody_began_before_the_caller_was_cancelled_is_closed() -> None:
+    answers = [asyncio.sleep(1), asyncio.sleep(1)]
+    manager = manager_of(a=starting(lambda: answers[0]), b=starting(lambda: answers[1]))
+    call = asyncio.create_task(gather_hook(manager.hook.on_host_start, deadline_s=60.0))
+    asyncio.get_running_loop().call_soon(call.cancel)
+
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    assert [inspect.getcoroutinestate(answer) for answer in answers] == [inspect.CORO_CLOSED] * 2
+
+
 async def test_a_cancelled_caller_is_not_held_by_a_bot_that_will_not_stop() -> None:
     stubborn, other = Stubborn(), Recorder()
     manager = manager_of(stubborn=starting(stubborn), other=starting(other))
