@@ -183,11 +183,10 @@ async def _finish_together(waiting: list[_Call], deadline_s: float | None) -> No
         _, late = await asyncio.wait(tasks, timeout=deadline_s)
     except asyncio.CancelledError:
         await _cut_off(tasks.keys())
-        for call in waiting:
-            if inspect.iscoroutine(call.pending):
-                _close_unbegun(call.pending)
+        _close_unbegun(waiting)
         raise
     await _cut_off(late)
+    _close_unbegun(waiting)
     for task in late:
         if task.cancelled() or not task.done():
             call = tasks[task]
@@ -197,10 +196,12 @@ async def _finish_together(waiting: list[_Call], deadline_s: float | None) -> No
             )
 
 
-def _close_unbegun(answer: CoroutineType[Any, Any, Any]) -> None:
-    """Close an answer that nobody began to await before its task was cancelled."""
-    if inspect.getcoroutinestate(answer) == inspect.CORO_CREATED:
-        answer.close()
+def _close_unbegun(calls: Collection[_Call]) -> None:
+    """Close the answers whose tasks were cancelled before they began to await them."""
+    for call in calls:
+        answer = call.pending
+        if inspect.iscoroutine(answer) and inspect.getcoroutinestate(answer) == inspect.CORO_CREATED:
+            answer.close()
 
 
 async def _cut_off(tasks: Collection[asyncio.Task[None]]) -> None:
