@@ -38,6 +38,8 @@ from polytraders_pfh.host.dispatch import EventDispatcher, show_hook_error
 from polytraders_pfh.host.errors import DiscoveryError
 from polytraders_pfh.host.feed_socket import FeedTimings
 from polytraders_pfh.host.feeds import MarketFeed, UserFeed
+from polytraders_pfh.host.health import HostHealth, host_health
+from polytraders_pfh.host.heartbeat import Heartbeat
 from polytraders_pfh.host.http import HostWindow
 from polytraders_pfh.host.keys import read_credentials, read_event_keys, read_wallet
 from polytraders_pfh.host.kill import FileKillSwitch
@@ -116,6 +118,7 @@ class Host:
         self._learning: set[str] = set()
         self._stack = AsyncExitStack()
         self._window: HostWindow | None = None
+        self._heartbeat: Heartbeat | None = None
         self._transport: ExchangeTransport | None = None
         self._cut_off = False
         self.roster = BotRoster(self._environ, plugins)
@@ -163,6 +166,8 @@ class Host:
         next host on the same directory finds what a crash would have left.
         """
         self._cut_off = True
+        if self._heartbeat is not None:
+            await self._heartbeat.close()
         if self._transport is not None:
             await self._transport.close()
 
@@ -196,6 +201,10 @@ class Host:
         """Call `listener` with each report that a bot returns to an event."""
         self._dispatcher.on_report = listener
 
+    def health(self) -> HostHealth:
+        """Return whether the host itself may post now, and what holds it back."""
+        return host_health(self.clob, self._heartbeat)
+
     async def settle(self, deadline_s: float) -> bool:
         """Wait until every event that is queued now has been answered; False when time ran out."""
         return await self._dispatcher.drain(deadline_s)
@@ -210,9 +219,18 @@ class Host:
         )
         await transport.open()
         stack.push_async_callback(transport.close)
-        self.clob = ClobAdapter(transport, self.wallet, self.clock, timeouts, credentials)
+        self.clob = ClobAdapter(transport, self.wallet, self.clock, timeouts, credentials, self.metrics)
         if credentials is None:
             await self.clob.log_in()
+        if config.exchange.heartbeat:
+            await self._open_heartbeat(stack)
+
+    async def _open_heartbeat(self, stack: AsyncExitStack) -> None:
+        """Start the dead-man switch; until the first accepted beat nothing is posted."""
+        self._heartbeat = Heartbeat(self.clob.heartbeat, self.clock, self.metrics)
+        self.clob.gate.guard = self._heartbeat.obstacle
+        stack.push_async_callback(self._heartbeat.close)
+        await self._heartbeat.open()
 
     async def _open_books(self, stack: AsyncExitStack) -> None:
         """Make what bots and strategies share: bus, kill switch, orders, desk."""
@@ -331,7 +349,9 @@ class Host:
 
     async def _open_window(self, stack: AsyncExitStack) -> None:
         section = self.config.host
-        self._window = HostWindow(self.roster, self.registry, host=section.http_host, port=section.http_port)
+        self._window = HostWindow(
+            self.roster, self.registry, self.health, host=section.http_host, port=section.http_port
+        )
         stack.push_async_callback(self._window.close)
         await self._window.open()
         self._state.show_url(self._window.url)

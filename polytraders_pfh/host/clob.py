@@ -1,17 +1,18 @@
 """The exchange's REST side: every call one request, its answer carried back unjudged.
 
-`ClobAdapter` is the contract's `ClobPublic` and `ClobAuth` in one, plus what the host itself needs.
+`ClobAdapter` is the contract's `ClobPublic` and `ClobAuth` in one, plus what the host itself needs. What
+the exchange said about its limits and modes is respected: a post that it is known to refuse is answered
+without being sent (`post_gate`), a read waits within its own deadline (`calls`), a cancel always goes.
 """
 
-from collections.abc import AsyncIterator
 from typing import Any, Final
 
 from polytraders_hookspecs import BookSnapshot, Clock, ExchangeReply, SignedOrder
 from polytraders_hookspecs.wire import print_json
 
 from polytraders_pfh.host.auth import ApiCredentials, L2Auth, l1_headers
+from polytraders_pfh.host.calls import ExchangeCalls
 from polytraders_pfh.host.clob_bodies import (
-    LAST_PAGE,
     OK,
     MarketFacts,
     body_of,
@@ -19,19 +20,17 @@ from polytraders_pfh.host.clob_bodies import (
     credentials_in,
     market_facts,
     order_body,
-    page_in,
     said,
 )
 from polytraders_pfh.host.config import TimeoutsSection
 from polytraders_pfh.host.errors import ExchangeRefused, PayloadError
+from polytraders_pfh.host.metrics import HostMetrics
 from polytraders_pfh.host.payloads import OrderNews, book_snapshot, decode, members_of, order_news
+from polytraders_pfh.host.post_gate import PostGate
 from polytraders_pfh.host.replies import post_outcome
-from polytraders_pfh.host.trading_status import TradingStatusBoard
 from polytraders_pfh.host.transport import ExchangeTransport
 from polytraders_pfh.host.wallet import Wallet
 
-_FIRST_PAGE: Final = "MA=="
-_MAX_PAGES: Final = 200
 _MAX_MARKETS: Final = 10_000
 
 
@@ -44,6 +43,12 @@ class ClobAdapter:
         clock: For L2 timestamps.
         timeouts: A deadline for each kind of call.
         credentials: None until `log_in`.
+        metrics: Counts the posts that were not sent.
+
+    Attributes:
+        trading: The exchange's mode, as far as it has said.
+        limits: The exchange's rate limits, as far as it has said.
+        gate: Keeps posts back; its `guard` may be set to keep back more.
     """
 
     def __init__(
@@ -53,6 +58,7 @@ class ClobAdapter:
         clock: Clock,
         timeouts: TimeoutsSection,
         credentials: ApiCredentials | None = None,
+        metrics: HostMetrics | None = None,
     ) -> None:
         self._transport = transport
         self._wallet = wallet
@@ -60,7 +66,9 @@ class ClobAdapter:
         self._timeouts = timeouts
         self._auth = L2Auth(credentials, wallet.address, clock) if credentials else None
         self._markets: dict[str, MarketFacts] = {}
-        self.trading = TradingStatusBoard(clock)
+        self._calls = ExchangeCalls(transport, clock)
+        self.trading, self.limits = self._calls.trading, self._calls.limits
+        self.gate = PostGate(self.trading, self.limits, clock, metrics)
 
     def __repr__(self) -> str:
         return f"ClobAdapter({self._wallet.address})"
@@ -141,24 +149,42 @@ class ClobAdapter:
         return facts
 
     async def cancel_orders(self, order_ids: tuple[str, ...]) -> ExchangeReply:
-        """Ask for these orders to be cancelled, in one request: DELETE /order for one, else /orders."""
+        """Ask for these orders to be cancelled, in one request: DELETE /order for one, else /orders.
+
+        It is sent whatever limit or mode is known, and a batch, which a kill switch sends, waits for no
+        connection that others hold.
+        """
+        timeout_s = self._timeouts.cancel_s
         if len(order_ids) == 1:
-            return await self._private(
-                "DELETE", "/order", compact({"orderID": order_ids[0]}), self._timeouts.cancel_s
+            body = compact({"orderID": order_ids[0]})
+            return await self._calls.send(
+                "DELETE", "/order", body, timeout_s, auth=self._signed, group="cancels", lane="cancel"
             )
-        return await self._private("DELETE", "/orders", compact(list(order_ids)), self._timeouts.cancel_s)
+        body = compact(list(order_ids))
+        return await self._calls.send(
+            "DELETE", "/orders", body, timeout_s, auth=self._signed, group="cancels", lane="first"
+        )
 
     async def post_order(self, order: SignedOrder) -> ExchangeReply:
-        """Send this order. Its body is the same for the same order, byte for byte, always."""
+        """Send this order. Its body is the same for the same order, byte for byte, always.
+
+        An order that is known to be refused now is not sent; the answer says so in the same way as the
+        exchange would (`unsent`).
+        """
+        unsent = self.gate.answer(order)
+        if unsent is not None:
+            return unsent
         body = order_body(order, self.credentials.key)
-        reply = await self._private("POST", "/order", body, self._timeouts.post_s)
+        reply = await self._calls.send(
+            "POST", "/order", body, self._timeouts.post_s, auth=self._signed, group="posts"
+        )
         if post_outcome(reply) == "accepted":
             self.trading.accepted(post_only=order.post_only)
         return reply
 
     async def get_order(self, order_id: str) -> ExchangeReply:
         """Read one order's record, whatever its status."""
-        return await self._private("GET", f"/data/order/{order_id}", b"", self._timeouts.read_s)
+        return await self._calls.read(self._signed, f"/data/order/{order_id}", self._timeouts.read_s)
 
     async def get_trades(self, market_id: str, after_ms: int) -> ExchangeReply:
         """Read this account's trades in a market since `after_ms`, all pages, as one JSON array.
@@ -168,7 +194,9 @@ class ClobAdapter:
         """
         query = {"market": market_id, "after": str(max(0, after_ms // 1000 - 1))}
         trades: list[Any] = []
-        async for reply, page in self._pages("/data/trades", query, self._timeouts.trades_s):
+        async for reply, page in self._calls.read_pages(
+            self._signed, "/data/trades", query, self._timeouts.trades_s
+        ):
             if page is None:
                 return reply
             trades += page
@@ -182,7 +210,9 @@ class ClobAdapter:
             PayloadError: A record is unreadable.
         """
         orders: list[OrderNews] = []
-        async for reply, page in self._pages("/data/orders", {}, self._timeouts.read_s):
+        async for reply, page in self._calls.read_pages(
+            self._signed, "/data/orders", {}, self._timeouts.read_s
+        ):
             if page is None:
                 raise ExchangeRefused(f"GET /data/orders: {said(reply)}; ask again later")
             orders += [order_news(members_of(record, "an order")) for record in page]
@@ -198,7 +228,7 @@ class ClobAdapter:
         if token_id is not None:
             query["token_id"] = token_id
         query["signature_type"] = str(self._wallet.signature_type)
-        reply = await self._private("GET", "/balance-allowance", b"", self._timeouts.read_s, query)
+        reply = await self._calls.read(self._signed, "/balance-allowance", self._timeouts.read_s, query)
         balance = members_of(decode(body_of("GET /balance-allowance", reply)), "the balance").get("balance")
         if not str(balance).isdigit():
             raise PayloadError(f"balance was {balance!r}; a whole number of millionths belongs there")
@@ -206,8 +236,9 @@ class ClobAdapter:
 
     async def heartbeat(self, heartbeat_id: str) -> ExchangeReply:
         """Send one heartbeat (empty id first). Once accepted, a pause of over 10 s cancels all orders."""
-        return await self._private(
-            "POST", "/v1/heartbeats", compact({"heartbeat_id": heartbeat_id}), self._timeouts.read_s
+        body = compact({"heartbeat_id": heartbeat_id})
+        return await self._calls.send(
+            "POST", "/v1/heartbeats", body, self._timeouts.heartbeat_s, auth=self._signed, lane="first"
         )
 
     @property
@@ -217,28 +248,4 @@ class ClobAdapter:
         return self._auth
 
     async def _public(self, path: str, query: dict[str, str], timeout_s: float) -> ExchangeReply:
-        reply = await self._transport.send("GET", path, query=query, timeout_s=timeout_s)
-        self.trading.heard(reply)
-        return reply
-
-    async def _private(
-        self, method: str, path: str, body: bytes, timeout_s: float, query: dict[str, str] | None = None
-    ) -> ExchangeReply:
-        headers = self._signed.headers(method, path, body)
-        reply = await self._transport.send(
-            method, path, timeout_s=timeout_s, query=query, body=body, headers=headers
-        )
-        self.trading.heard(reply)
-        return reply
-
-    async def _pages(
-        self, path: str, query: dict[str, str], timeout_s: float
-    ) -> AsyncIterator[tuple[ExchangeReply, list[Any] | None]]:
-        cursor = _FIRST_PAGE
-        for _ in range(_MAX_PAGES):
-            reply = await self._private("GET", path, b"", timeout_s, {**query, "next_cursor": cursor})
-            page, cursor = page_in(reply)
-            yield reply, page
-            if page is None or cursor == LAST_PAGE:
-                return
-        yield ExchangeReply(status=None, detail=f"GET {path}: more than {_MAX_PAGES} pages"), None
+        return await self._calls.read(None, path, timeout_s, query)

@@ -67,14 +67,21 @@ class TimeoutsSection(_Section):
     cancel_s: Seconds = 3.0
     read_s: Seconds = 3.0
     trades_s: Seconds = 10.0
+    heartbeat_s: Annotated[float, Field(gt=0, le=2)] = 2.0
+    """Two tries have to fit between the beat that is due and the tenth second of silence."""
 
 
 class ExchangeSection(_Section):
-    """`[exchange]`: which CLOB to talk to, real or paper."""
+    """`[exchange]`: which CLOB to talk to, real or paper.
+
+    With `heartbeat` the exchange cancels this API key's orders when the host falls silent, a clean stop
+    included; one host per key.
+    """
 
     rest_url: Annotated[str, _url("http", "https")]
     ws_url: Annotated[str, _url("ws", "wss")]
     chain_id: Literal[137, 80002] = 137
+    heartbeat: Annotated[bool, Field(strict=True)] = False
     timeouts: TimeoutsSection = TimeoutsSection()
 
 

@@ -2,11 +2,13 @@
 
 GET /metrics                          Prometheus text, or OpenMetrics with exemplars when asked for
 GET /internal/bots                    the manifests, and which bots were kept out and why
+GET /internal/health                  the host's own: 200 green or amber, 503 red
 GET /internal/health/<bot>            one bot's health: 200 green or amber, 503 red
                                       `<bot>` is its id, or the part of it behind the last dot
 """
 
 import json
+from collections.abc import Callable
 from typing import Final
 
 from aiohttp import web
@@ -16,6 +18,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from polytraders_pfh.host.discovery import BotRoster, RegisteredBot
+from polytraders_pfh.host.health import HostHealth
 
 _SHUTDOWN_S: Final = 1.0
 _RED: Final = 503
@@ -27,13 +30,23 @@ class HostWindow:
     Args:
         roster: Whose bots.
         registry: Whose metrics.
+        health: The host's own health now.
         host: A loopback address.
         port: 0 takes any free one; `url` says which.
     """
 
-    def __init__(self, roster: BotRoster, registry: CollectorRegistry, *, host: str, port: int) -> None:
+    def __init__(
+        self,
+        roster: BotRoster,
+        registry: CollectorRegistry,
+        health: Callable[[], HostHealth],
+        *,
+        host: str,
+        port: int,
+    ) -> None:
         self._roster = roster
         self._registry = registry
+        self._host_health = health
         self._host = host
         self._port = port
         self._runner: web.AppRunner | None = None
@@ -50,6 +63,7 @@ class HostWindow:
             [
                 web.get("/metrics", self._metrics),
                 web.get("/internal/bots", self._bots),
+                web.get("/internal/health", self._own_health),
                 web.get("/internal/health/{bot}", self._health),
             ]
         )
@@ -73,6 +87,10 @@ class HostWindow:
         bots = [bot.manifest.model_dump() for bot in self._roster.bots]
         refused = [{"plugin": bot.plugin_name, "reason": bot.reason} for bot in self._roster.refused]
         return _json({"bots": bots, "refused": refused})
+
+    async def _own_health(self, _: web.Request) -> web.Response:
+        health = self._host_health()
+        return _json(health.members(), _RED if health.status == "red" else 200)
 
     async def _health(self, request: web.Request) -> web.Response:
         wanted = request.match_info["bot"]

@@ -2,7 +2,7 @@
 
 Accepted takes all of: 200, `success`, an order id, no error text (exchange docs, posting orders). A
 refusal is proof only when it came from the matching side of the exchange; timeouts, 5xx, 425 and a
-duplicate leave the order's fate open.
+duplicate leave the order's fate open. What the host itself did not send is refused, whatever its status.
 """
 
 from typing import Any, Final, Literal
@@ -11,6 +11,7 @@ from polytraders_hookspecs import ExchangeReply
 
 from polytraders_pfh.host.errors import PayloadError
 from polytraders_pfh.host.payloads import decode
+from polytraders_pfh.host.unsent import NOT_SENT
 
 Outcome = Literal["accepted", "refused", "unknown"]
 
@@ -21,6 +22,8 @@ _TOO_MANY: Final = 429
 
 def post_outcome(reply: ExchangeReply) -> Outcome:
     """Return what became of a posted order, as far as this answer proves it."""
+    if NOT_SENT in reply.headers:
+        return "refused"
     if reply.status == _OK:
         return _judge_ok(_members(reply))
     if reply.status in _REFUSALS:

@@ -1,15 +1,26 @@
-"""One HTTP session to the exchange: one request per call, a deadline on each, never a second try."""
+"""One HTTP session to the exchange: one request per call, a deadline on each, never a second try.
+
+Connections are kept warm and shared. Reads and posts together may hold no more than their part of them, nor
+may single cancels, so that a batch of cancels finds a free one however many others wait for answers.
+"""
 
 import asyncio
 from collections.abc import Mapping
-from typing import Final
+from contextlib import AbstractAsyncContextManager, nullcontext
+from typing import Final, Literal
 
 import aiohttp
 from polytraders_hookspecs import ExchangeReply
 from yarl import URL
 
+from polytraders_pfh.host.unsent import NOT_SENT
+
+Lane = Literal["ordinary", "cancel", "first"]
+
 MAX_REPLY_BYTES: Final = 8 * 1024 * 1024
-_CONNECTIONS: Final = 64
+_CONNECTIONS: Final = 128
+_ORDINARY: Final = 56
+_CANCELS: Final = 56
 _KEEP_ALIVE_S: Final = 60.0
 
 
@@ -25,6 +36,11 @@ class ExchangeTransport:
         self._base_url = base_url.rstrip("/")
         self._connect_s = connect_s
         self._session: aiohttp.ClientSession | None = None
+        self._lanes: dict[Lane, AbstractAsyncContextManager[None]] = {
+            "ordinary": asyncio.Semaphore(_ORDINARY),
+            "cancel": asyncio.Semaphore(_CANCELS),
+            "first": nullcontext(),
+        }
 
     async def open(self) -> None:
         """Make the session; call it in the loop that will use it."""
@@ -53,6 +69,7 @@ class ExchangeTransport:
         query: Mapping[str, str] | None = None,
         body: bytes = b"",
         headers: Mapping[str, str] | None = None,
+        lane: Lane = "ordinary",
     ) -> ExchangeReply:
         """Send one request; return what came back, or `status=None` and why nothing complete did.
 
@@ -62,7 +79,7 @@ class ExchangeTransport:
         if self._session is None:
             raise RuntimeError("the exchange session is closed; open the transport first")
         try:
-            async with asyncio.timeout(timeout_s):
+            async with asyncio.timeout(timeout_s), self._lanes[lane]:
                 return await self._exchange(self._session, method, path, query, body, headers)
         except TimeoutError:
             return ExchangeReply(status=None, detail=f"{method} {path}: no answer within {timeout_s:g} s")
@@ -98,5 +115,12 @@ class ExchangeTransport:
             return ExchangeReply(
                 status=response.status,
                 body=bytes(content),
-                headers={name.lower(): value for name, value in response.headers.items()},
+                headers=_lower_case(response),
             )
+
+
+def _lower_case(response: aiohttp.ClientResponse) -> dict[str, str]:
+    """Return the headers of an answer. None from the wire may say that the request was not sent."""
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    headers.pop(NOT_SENT, None)
+    return headers

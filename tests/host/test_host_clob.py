@@ -11,6 +11,7 @@ from polytraders_hookspecs import SignedOrder
 from py_clob_client_v2.signer import Signer as SdkSigner
 from py_clob_client_v2.signing import build_hmac_signature, sign_clob_auth_message
 from support.clocks import HandClock
+from support.eventually import eventually
 from support.orders import MARKET, TEST_KEY, TOKEN, unsigned
 from support.stub_exchange import API_KEY, API_SECRET, PASSPHRASE, StubExchange, hang_up, json_answer
 
@@ -282,18 +283,25 @@ async def test_books_tell_the_mode_that_the_last_refusal_named_until_its_time_is
 
 
 async def test_an_accepted_plain_order_proves_that_trading_is_open() -> None:
+    refused = asyncio.Event()
+
+    async def accept_late(request: web.Request) -> web.StreamResponse:
+        await refused.wait()
+        accepted = {"success": True, "orderID": "0xaa", "errorMsg": "", "status": "live"}
+        return await json_answer(accepted)(request)
+
     async with StubExchange() as stub, adapter(stub) as clob:
         stub.answer_json("GET /book", BOOK)
-        stub.answer(
-            "POST /order",
-            json_answer({"code": "post_only_mode"}, 503),
-            json_answer({"success": True, "orderID": "0xaa", "errorMsg": "", "status": "live"}),
-        )
+        stub.answer("POST /order", accept_late, json_answer({"code": "post_only_mode"}, 503))
         order = await signed_order()
+        late = asyncio.create_task(clob.post_order(order))
+        await eventually(lambda: stub.seen)
         await clob.post_order(order)
-        await clob.post_order(order)
+        during = (await clob.get_book(TOKEN)).trading
+        refused.set()
+        await late
 
-        assert (await clob.get_book(TOKEN)).trading == "open"
+        assert (during, (await clob.get_book(TOKEN)).trading) == ("post_only", "open")
 
 
 async def test_trades_come_with_all_their_pages_and_every_digit() -> None:

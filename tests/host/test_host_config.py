@@ -38,6 +38,7 @@ def test_a_minimal_file_gets_safe_defaults(tmp_path: Path) -> None:
 
     assert config.host.http_host == "127.0.0.1"
     assert config.exchange.chain_id == 137
+    assert config.exchange.heartbeat is False
     assert config.exchange.rest_url == "https://clob.example"
     assert config.kill_switch_file == tmp_path / "state" / "kill_switch"
     assert config.reports_file == tmp_path / "state" / "reports.jsonl"
@@ -58,6 +59,12 @@ def test_a_minimal_file_gets_safe_defaults(tmp_path: Path) -> None:
         ("wallet.signature_type", 1, "wallet was a section; signature_type 1 needs funder"),
         ("wallet.funder", "0x12", "wallet.funder was '0x12'; use 0x and 40 hex digits"),
         ("exchange.timeouts", {"post_s": 0}, "exchange.timeouts.post_s was 0; use greater than 0"),
+        (
+            "exchange.timeouts",
+            {"heartbeat_s": 5},
+            "exchange.timeouts.heartbeat_s was 5; use less than or equal to 2",
+        ),
+        ("exchange.heartbeat", "yes", "exchange.heartbeat was 'yes'; use a valid boolean"),
         ("hots", {}, "hots was a section; no such setting exists; did you mean host?"),
         ("bots", {"exec.partialfillhandler": {"enabled": 1}}, 'bots."exec.partialfillhandler".enabled was 1'),
         ("reports.bus", "kafka", "reports.bus was 'kafka'; use 'file' or 'memory'"),
