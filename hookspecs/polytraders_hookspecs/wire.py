@@ -246,23 +246,17 @@ def print_members(members: dict[str, Any]) -> str:
     return _template(tuple(members)) % tuple(texts)
 
 
-def flat_json(members: dict[str, Any]) -> bytes:
-    """Return an object of texts, integers, booleans, lists of these and Decimals as JSON bytes.
+def flat_json(members: dict[str, Any], numbers: dict[str, Decimal]) -> bytes:
+    """Return one object of `members` (texts, integers, booleans, lists) and exact `numbers`, as JSON.
 
-    The Decimals stand last, printed exactly; everything else goes through pydantic's own serialiser,
-    which is several times faster and would write a Decimal as a text.
+    `members` go through pydantic's own serialiser, which is several times faster than `print_members`
+    and would write a Decimal as a text; the numbers are printed exactly and stand last.
 
     Raises:
-        WireError: A Decimal has no exact JSON form of moderate length.
+        WireError: A number has no exact JSON form of moderate length.
     """
-    others: dict[str, Any] = {}
-    numbers = ""
-    for name, value in members.items():
-        if type(value) is Decimal:
-            numbers += f',"{name}":{_print_decimal(value)}'
-        else:
-            others[name] = value
-    return to_json(others)[:-1] + numbers.encode("ascii") + b"}"
+    printed = "".join([f',"{name}":{_print_decimal(value)}' for name, value in numbers.items()])
+    return to_json(members)[:-1] + (printed if members else printed[1:]).encode("ascii") + b"}"
 
 
 @lru_cache(maxsize=1024)

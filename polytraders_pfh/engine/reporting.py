@@ -92,8 +92,6 @@ def execution_report(
         "bot_id": BOT_ID,
         "order_id": fill.order_id,
         "market_id": intent.market_id,
-        "filled_usd": fill.filled_usd,
-        "remaining_usd": fill.remaining_usd,
         "builder_code": intent.builder_code,
         "evaluated_at_ms": now_ms,
         "mode": mode,
@@ -102,9 +100,13 @@ def execution_report(
         "event_ts_ms": fill.event_ts_ms,
         "side": intent.side.value,
         "token_id": intent.token_id,
+        "root_order_id": intent.root_order_id,
+    }
+    numbers = {
+        "filled_usd": fill.filled_usd,
+        "remaining_usd": fill.remaining_usd,
         "original_price": fill.price,
         "original_size_usd": fill.filled_usd + fill.remaining_usd,
-        "root_order_id": intent.root_order_id,
     }
     if warnings:
         facts["warnings"] = tuple([warning.value for warning in warnings])
@@ -115,12 +117,17 @@ def execution_report(
     if traceparent is not None:
         facts["traceparent"] = traceparent
     if expected_fill_ms is not None:
-        facts["expected_fill_seconds"] = Decimal(expected_fill_ms) / 1000
+        numbers["expected_fill_seconds"] = Decimal(expected_fill_ms) / 1000
     if decision is not None:
-        _add_decision(facts, decision)
+        facts["policy_applied"] = decision.policy.value
+        _add_figures(numbers, decision)
     if result is not None:
-        _add_result(facts, result)
-    return ExecutionReport.from_checked(facts), flat_json(facts)
+        if result.new_order_id is not None:
+            facts["new_order_id"] = result.new_order_id
+        _add_chase(numbers, result.price, result.size_shares)
+    payload = flat_json(facts, numbers)
+    facts.update(numbers)
+    return ExecutionReport.from_checked(facts), payload
 
 
 def ticks_to_fill(decision: Decision) -> Decimal | None:
@@ -131,24 +138,20 @@ def ticks_to_fill(decision: Decision) -> Decimal | None:
     return Decimal(whole) if not rest else Decimal(decision.adverse_micro) / decision.tick_micro
 
 
-def _add_decision(facts: dict[str, Any], decision: Decision) -> None:
-    facts["policy_applied"] = decision.policy.value
+def _add_figures(numbers: dict[str, Decimal], decision: Decision) -> None:
     if decision.depth_pico is not None:
-        facts["book_depth_usd"] = from_micro(decision.depth_pico // MICRO)
+        numbers["book_depth_usd"] = from_micro(decision.depth_pico // MICRO)
     ticks = ticks_to_fill(decision)
     if ticks is not None:
-        facts["ticks_to_fill"] = ticks
+        numbers["ticks_to_fill"] = ticks
     if decision.price_micro is not None and decision.size_micro is not None:
-        facts["chase_price"] = from_micro(decision.price_micro)
-        facts["chase_size_shares"] = from_micro(decision.size_micro)
+        _add_chase(numbers, from_micro(decision.price_micro), from_micro(decision.size_micro))
 
 
-def _add_result(facts: dict[str, Any], result: CancelReplaceResult) -> None:
-    for name in ("chase_price", "chase_size_shares"):
-        facts.pop(name, None)
-    if result.new_order_id is not None:
-        facts["new_order_id"] = result.new_order_id
-    if result.price is not None:
-        facts["chase_price"] = result.price
-    if result.size_shares is not None:
-        facts["chase_size_shares"] = result.size_shares
+def _add_chase(numbers: dict[str, Decimal], price: Decimal | None, size_shares: Decimal | None) -> None:
+    """Say which chase was planned, or, once it is known, which one there is, if any."""
+    for name, figure in (("chase_price", price), ("chase_size_shares", size_shares)):
+        if figure is None:
+            numbers.pop(name, None)
+        else:
+            numbers[name] = figure

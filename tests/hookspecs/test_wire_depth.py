@@ -45,12 +45,15 @@ def test_raised_recursion_limit_does_not_let_a_deep_body_crash_the_process() -> 
 
 
 def test_flat_json_says_what_print_says_with_its_decimals_last() -> None:
-    members = {"a": 'é"', "n": Decimal("0.620"), "i": 5, "t": True, "w": ("X", "Y"), "d": Decimal(250)}
+    members = {"a": 'é"', "i": 5, "t": True, "w": ("X", "Y")}
+    numbers = {"n": Decimal("0.620"), "d": Decimal(250)}
 
-    printed = flat_json(members)
+    printed = flat_json(members, numbers)
 
-    assert read_json(printed) == read_json(print_members(members).encode())
+    assert read_json(printed) == read_json(print_members(members | numbers).encode())
     assert printed.endswith(b',"n":0.62,"d":250}')
+    assert flat_json({}, numbers) == b'{"n":0.62,"d":250}'
+    assert flat_json({"i": 5}, {}) == b'{"i":5}'
 
 
 def test_message_from_checked_members_equals_the_validated_one() -> None:
