@@ -24,6 +24,7 @@ from polytraders_pfh.engine.endings import Ending
 from polytraders_pfh.engine.intents import Intent
 from polytraders_pfh.engine.remainders import held_instead, remainder_of, take_cumulative
 from polytraders_pfh.engine.reporter import Work
+from polytraders_pfh.engine.steplog import StepLog
 from polytraders_pfh.engine.tools import Tools, obstacle
 from polytraders_pfh.engine.within import within
 from polytraders_pfh.telemetry import names
@@ -37,6 +38,7 @@ class Decider:
 
     def __init__(self, tools: Tools, declared: Declared, settings: Settings, orders: OrderBookkeeper) -> None:
         self._t = tools
+        self._log = StepLog(tools)
         self._declared = declared
         self._settings = settings
         self._execution = settings.execution
@@ -71,6 +73,8 @@ class Decider:
         kill = await tools.kill.state()
         decision = decide(remainder, tools.books.view(intent.token_id), limits, kill, now_ms)
         if decision.on_book and (decision.action is not Action.HOLD or decision.row == 5):
+            if decision.action is not Action.HOLD and self.may_cancel(decision, intent):
+                self._log.mean(intent, decision)
             fresh = await self._fresh_book(work, intent)
             kill = await tools.kill.state()
             decision = decide(remainder, fresh, limits, kill, tools.clock.now_ms())
@@ -78,6 +82,7 @@ class Decider:
             decision = held_instead(decision, why)
         acts = may_act(self._mode, decision, intent.market_id, self._reach)
         if decision.action is Action.HOLD or not acts:
+            intent.meant = None
             return decision, Ending(decision.reason, decision.warnings, acts, None, decision.note)
         return decision, None
 

@@ -17,6 +17,7 @@ from polytraders_pfh.core.market import Side
 from polytraders_pfh.core.money import plain
 from polytraders_pfh.core.outcomes import OrderRecord
 from polytraders_pfh.core.policy import Policy
+from polytraders_pfh.engine.journal import Commit
 
 
 @dataclass(slots=True)
@@ -52,6 +53,7 @@ class Intent:
         rooted: Whether the price that ticks are counted from is known to be the intent's first.
         ending: Whether it has ended and only waits for late fills.
         unwanted: Whether its working order is to be cancelled as soon as it is known to live.
+        meant: The record that its working order is to be cancelled if the book confirms it, until then.
     """
 
     root_order_id: str
@@ -76,6 +78,7 @@ class Intent:
     reposts: int = 0
     chasing_since_ms: int = 0
     ending: bool = False
+    meant: Commit | None = None
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property

@@ -62,8 +62,9 @@ class Sequencer:
                 await t.clock.sleep(t.settings.backoff_ms * 2 ** (attempt - 1) / 1000)
             intent.step(Step.CANCEL_STARTED)
             started = self._log.note(Kind.CANCEL_STARTED, intent, order.order_id, attempt=attempt)
+            meant, intent.meant = intent.meant, None
             with suppress(Exception):  # cancels go on when the journal fails or hangs
-                await self._log.durable(started)
+                await self._log.durable(meant or started)
             with t.traces.step(names.SPAN_CANCEL, intent.trace_id, span) as child:
                 verdict = (await t.exchange.cancel((order.order_id,)))[order.order_id]
                 child.set_attribute(names.ATTR_OUTCOME, verdict.value)

@@ -5,6 +5,7 @@ So a sequence waits in two places alone: before a cancel goes out and before a p
 noted before those is durable then too, and what an answer said can be asked for again after a crash.
 """
 
+from polytraders_pfh.core.policy import Decision
 from polytraders_pfh.engine.intents import Intent
 from polytraders_pfh.engine.journal import Commit, Kind, Record
 from polytraders_pfh.engine.tools import Tools
@@ -22,6 +23,14 @@ class StepLog:
         t = self._t
         record = Record(kind, t.clock.now_ms(), intent.trace_id, intent.root_order_id, order_id, facts)
         return t.journal.append(record)
+
+    def mean(self, intent: Intent, decision: Decision) -> None:
+        """Record what was decided on the live book; it is written while the book is confirmed.
+
+        It names the order that will be cancelled, so the cancel need not wait for a record of its own.
+        """
+        facts = {"action": decision.action.value, "row": decision.row, "confirmed": False}
+        intent.meant = self.note(Kind.DECIDED, intent, intent.working.order_id, **facts)
 
     async def durable(self, commit: Commit) -> None:
         """Return when it is on disk.

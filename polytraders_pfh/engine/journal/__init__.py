@@ -2,8 +2,9 @@
 
 The sequencer records every step before it takes it; a report is recorded before it is offered to the
 bus. `append` enqueues at once and in order; awaiting what it returns waits for durability. The hot path
-of a hold does not await. `POST_RECORDED` is awaited and nothing is posted when it fails; cancels'
-records are awaited too, and cancels go on when they fail.
+of a hold does not await. `POST_RECORDED` is awaited and nothing is posted when it fails; what a cancel
+rests on (`DECIDED`, or else `CANCEL_STARTED`) is awaited too, and cancels go on when it fails. What an
+answer said is not waited for: it is durable before the next thing that is.
 
     records   what a record is, its one canonical form, and the keys that make it the only one of its kind
     commit    the fate of one append
