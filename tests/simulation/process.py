@@ -1,0 +1,133 @@
+"""One life of the host: the real plugin on its services, and everything that runs in it until it dies."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Mapping
+from contextvars import copy_context
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pluggy
+from opentelemetry.trace import NoOpTracerProvider, TracerProvider
+from polytraders_hookspecs import new_plugin_manager
+from prometheus_client import CollectorRegistry
+
+from polytraders_pfh import __version__
+from polytraders_pfh.config import Settings, load_settings
+from polytraders_pfh.engine.assembly import assemble
+from polytraders_pfh.engine.journal import Kind, MemoryJournal
+from polytraders_pfh.plugin import PartialFillHandler
+from simulation.disk import Disk, DiskJournal
+from simulation.loop import LIFE, VirtualClock
+from simulation.neighbour import Neighbour
+from simulation.ports import BookKeeper, Bus, Signer, Switch
+from simulation.world import World
+from support.fake_host import KEY, KEY_ID
+
+BOT = "exec.partialfillhandler"
+
+
+@dataclass
+class Services:
+    """Every service of the contract."""
+
+    config: Mapping[str, Any]
+    clock: VirtualClock
+    clob_public: World
+    clob_auth: World
+    signer: Signer
+    kill_switch: Switch
+    orders: BookKeeper
+    reports: Bus
+    manager: pluggy.PluginManager
+    metrics_registry: CollectorRegistry
+    hookspec_version: str = "1.0"
+    event_keys: Mapping[str, bytes] | Any = None
+    tracer_provider: TracerProvider | Any = None
+    state_dir: Path = Path("/nowhere")
+
+    @property
+    def hooks(self) -> pluggy.HookRelay:
+        """Return the relay to all bots of this host."""
+        return self.manager.hook
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What stays the same from one life to the next."""
+
+    world: World
+    signer: Signer
+    switch: Switch
+    bus: Bus
+    settings: Settings
+    disk: Disk | None
+    neighbour: bool
+
+
+class Process:
+    """One life."""
+
+    def __init__(self, life: int, setup: Setup) -> None:
+        self.life = life
+        world = setup.world
+        self.context = copy_context()
+        self.context.run(LIFE.set, life)
+        self.died: asyncio.Future[None] = world.loop.create_future()
+        self.bookkeeper = BookKeeper(world)
+        self.journal: MemoryJournal | DiskJournal = (
+            MemoryJournal()
+            if setup.disk is None
+            else DiskJournal(setup.disk, world.loop, world.rng, world.faults, self.context)
+        )
+        self._world = world
+        services = Services(
+            config={},
+            clock=world.clock,
+            clob_public=world,
+            clob_auth=world,
+            signer=setup.signer,
+            kill_switch=setup.switch,
+            orders=self.bookkeeper,
+            reports=setup.bus,
+            manager=new_plugin_manager(),
+            metrics_registry=CollectorRegistry(),
+            event_keys={KEY_ID: KEY},
+            tracer_provider=NoOpTracerProvider(),
+        )
+        self.engine = self.context.run(assemble, services, setup.settings, __version__, self.journal)
+        self.bot = PartialFillHandler(self.engine)
+        services.manager.register(self.bot, BOT)
+        if setup.neighbour:
+            services.manager.register(Neighbour(world), "neighbour")
+
+    def run(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Start something inside this process."""
+        return self._world.loop.begin(work, self.context.copy())
+
+    def has_post(self, order_id: str) -> bool:
+        """Return whether the log has the intent to post this order."""
+        if isinstance(self.journal, DiskJournal):
+            return self.journal.has_post(order_id)
+        return any(r.kind is Kind.POST_RECORDED and r.order_id == order_id for r in self.journal.records)
+
+
+@lru_cache(maxsize=256)
+def settings_of(
+    max_in_flight: int, tombstone_ms: int, cancel_batch: int, thin: bool, policy: str
+) -> Settings:
+    """Return settings as a host's config would give them."""
+    return load_settings(
+        {
+            "mode": "general_live",
+            "execution": {
+                "max_in_flight": max_in_flight,
+                "tombstone_ms": tombstone_ms,
+                "cancel_batch": cancel_batch,
+            },
+            "defaults": {"chase_max_ticks": 3, "cancel_on_book_thin": thin, "default_policy": policy},
+        }
+    )
