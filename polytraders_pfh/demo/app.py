@@ -20,6 +20,8 @@ from polytraders_pfh.demo.result import Plan, Result
 from polytraders_pfh.demo.run import Run
 from polytraders_pfh.demo.screen import Lines, LiveTable, Screen, Silence
 from polytraders_pfh.demo.summary import json_text, print_summary
+from polytraders_pfh.demo.trouble import SETTINGS
+from polytraders_pfh.demo.world import BOT_SETTINGS
 from polytraders_pfh.errors import RecordingError
 from polytraders_pfh.paper.markets.frames import Skipped
 from polytraders_pfh.paper.markets.segments import OnError
@@ -30,7 +32,10 @@ EXIT_INTERRUPTED: Final = 130
 
 @dataclass(frozen=True, slots=True)
 class DemoOptions:
-    """What `demo` was asked for. `speed` None: whatever takes about `seconds`."""
+    """What `demo` was asked for. `speed` None: whatever takes about `seconds`.
+
+    With `faults` the exchange misbehaves as drawn from that seed, and the host is killed now and then.
+    """
 
     seed: int
     policies: tuple[Policy, ...] = POLICIES
@@ -39,6 +44,7 @@ class DemoOptions:
     speed: Fraction | None = None
     synthetic: bool = False
     as_json: bool = False
+    faults: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +68,11 @@ def run_demo(options: DemoOptions) -> int:
     make = synthetic_flow if options.synthetic else sample_flow
     flow: Flow = make(options.seed, options.markets)
     speed = options.speed or speed_for(flow, options.seconds)
-    plan = Plan(flow, options.seed, options.policies, speed)
+    settings = BOT_SETTINGS if options.faults is None else SETTINGS
+    plan = Plan(flow, options.seed, options.policies, speed, settings, options.faults)
     title = "Partial fills on made-up books" if options.synthetic else "Partial fills on real recorded books"
+    if options.faults is not None:
+        title += f", faults of seed {options.faults}"
     return _run(plan, title, options.as_json, lambda: ())
 
 

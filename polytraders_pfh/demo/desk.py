@@ -1,19 +1,24 @@
 """The strategies' desk: the same order once per lane, and the withdrawal when its window is over."""
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Final
 
 from polytraders_hookspecs import Strategy, from_micro
 from polytraders_hookspecs.events import Policy, Side
 
-from polytraders_pfh.demo.errors import DemoError
+from polytraders_pfh.demo.errors import DemoError, HostDied
 from polytraders_pfh.demo.lanes import Lane
 from polytraders_pfh.demo.signing import seeded_hex
 from polytraders_pfh.demo.strategy import Idea
 from polytraders_pfh.demo.world import World
 from polytraders_pfh.host import PlaceOrder
 from polytraders_pfh.paper.core.model import MICRO
+
+TRIES: Final = 60
+PAUSE_S: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +71,7 @@ class Desk:
         """Place an idea once per lane; each place publishes its DecisionReport first.
 
         Raises:
-            DemoError: The exchange did not accept it.
+            DemoError: The exchange did not accept it, although nothing is to go wrong.
             PlacementRefused: The kill switch is on.
         """
         placed = [await self._place_in(lane, idea) for lane in self._lanes]
@@ -77,13 +82,28 @@ class Desk:
     async def withdraw(self, idea: Idea) -> None:
         """Cancel what is still open of an idea, whatever order of the chain that is."""
         for intent in self._by_idea.pop(idea.number, ()):
-            open_ids = tuple(
-                order.order_id
-                for order in self._w.exchange.open_orders(self._w.api_key, token_id=intent.token_id)
-                if order.request.builder_code == intent.builder_code
-            )
-            if open_ids:
-                await self._w.host.clob.cancel_orders(open_ids)
+            if open_ids := self._open_ids(intent):
+                await self._cancel(intent, open_ids)
+
+    def _open_ids(self, intent: Intent) -> tuple[str, ...]:
+        return tuple(
+            order.order_id
+            for order in self._w.exchange.open_orders(self._w.api_key, token_id=intent.token_id)
+            if order.request.builder_code == intent.builder_code
+        )
+
+    async def _cancel(self, intent: Intent, open_ids: tuple[str, ...]) -> None:
+        """Cancel these; where something goes wrong, again until nothing of the intent is open."""
+        for _ in range(TRIES):
+            with contextlib.suppress(HostDied):
+                await self._w.hosts.ask(self._w.host.clob.cancel_orders(open_ids))
+            if self._w.trouble is None or not (open_ids := self._open_ids(intent)):
+                return
+            await self._w.clock.sleep(PAUSE_S)
+        raise DemoError(
+            f"order {intent.number} ({intent.policy}) could not be withdrawn in {TRIES} tries; "
+            "run it again with the same seeds, and report it if it happens again"
+        )
 
     async def _place_in(self, lane: Lane, idea: Idea) -> Intent:
         trace_id = f"trc_{seeded_hex(self._seed, 'trace', idea.number, lane.policy)[:16]}"
@@ -108,12 +128,7 @@ class Desk:
             trace_id=trace_id,
             limit_price=_decimal(limit),
         )
-        placement = await self._w.host.place(wish)
-        if placement.outcome != "accepted":
-            raise DemoError(
-                f"order {idea.number} ({lane.policy}) was {placement.outcome} by the paper exchange: "
-                f"{placement.text}; report it together with the seed"
-            )
+        order_id = await self._placed(wish, f"order {idea.number} ({lane.policy})")
         return Intent(
             number=idea.number,
             trace_id=trace_id,
@@ -129,9 +144,22 @@ class Desk:
             size_micro=idea.size_micro,
             tick_micro=idea.tick_micro,
             limit_micro=limit,
-            order_id=placement.order_id,
+            order_id=order_id,
             placed_ms=self._w.clock.now_ms(),
         )
+
+    async def _placed(self, wish: PlaceOrder, name: str) -> str:
+        """Place it and return its id; empty when the host died before there was one."""
+        try:
+            placement = await self._w.hosts.ask(self._w.host.place(wish))
+        except HostDied:
+            return self._w.signer.first_with(wish.builder_code)
+        if placement.outcome != "accepted" and self._w.trouble is None:
+            raise DemoError(
+                f"{name} was {placement.outcome} by the paper exchange: "
+                f"{placement.text}; report it together with the seed"
+            )
+        return placement.order_id
 
 
 def _decimal(micro: int) -> Decimal:

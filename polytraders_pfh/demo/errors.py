@@ -9,3 +9,7 @@ class DemoError(PfhError):
 
 class NotAtRest(DemoError):
     """Exchange and host disagree although nothing is on its way any more. The message names the orders."""
+
+
+class HostDied(DemoError):
+    """The host was killed before it had done what it was asked for; what became of that is not known."""

@@ -12,6 +12,7 @@ from typing import Any, Final
 from polytraders_hookspecs import read_json
 
 from polytraders_pfh.demo.errors import NotAtRest
+from polytraders_pfh.demo.lives import Lives
 from polytraders_pfh.demo.world import World
 from polytraders_pfh.paper.core.model import OrderRecord
 
@@ -32,8 +33,11 @@ class Lockstep:
         self.reports: list[dict[str, Any]] = []
         self._open: dict[str, None] = {}
         self._awaited: set[tuple[str, int]] = set()
+        self._taken: set[str] = set()
         self._partials_read = 0
         self._unseen_steps = 0
+        if isinstance(world.hosts, Lives):
+            world.hosts.at_death.append(self._take_reports)
 
     async def after_step(self) -> bool:
         """Tell the streams what the step did; wait when it concerned an order of ours. True when it did."""
@@ -67,8 +71,10 @@ class Lockstep:
 
     def _missing(self) -> str:
         """Return what is still to happen, or nothing. Lets go what may be told by now."""
-        exchange = self._w.exchange
+        exchange, trouble = self._w.exchange, self._w.trouble
         self._w.server.pump()
+        if trouble is not None and (missing := trouble.missing()):
+            return missing
         held = exchange.held_orders()
         if held:
             if unseen := self._unseen({record.request.token_id for record in held.values()}):
@@ -96,7 +102,7 @@ class Lockstep:
     def _order_behind(self) -> str:
         for order_id in list(self._open):
             record = self._w.exchange.order(order_id)
-            if record is None or not self._host_knows(record):
+            if record is None or not (self._host_knows(record) or self._is_history(record)):
                 return f"the host had not heard all of order {order_id}"
             if not record.is_open:
                 del self._open[order_id]
@@ -109,18 +115,33 @@ class Lockstep:
         heard = tracked.filled_micro == record.size_matched_micro == tracked.reported_micro
         return heard and record.is_open == (tracked.end is None)
 
+    def _is_history(self, record: OrderRecord) -> bool:
+        """Return whether an order ended, and was told, before the host that runs now was started."""
+        gone = not record.is_open and self._w.host.lifecycle.order(record.order_id) is None
+        return gone and isinstance(self._w.hosts, Lives) and self._w.hosts.restarts > 0
+
     def _report_missing(self) -> str:
+        self._take_reports()
+        if isinstance(self._w.hosts, Lives):
+            self._awaited -= self._w.hosts.unaccepted
+        return f"no final report had come for {next(iter(self._awaited))}" if self._awaited else ""
+
+    def _take_reports(self) -> None:
+        """Take what bots were handed and what is on the bus; a message published before is taken once."""
         partials = self._w.observer.partials
         for partial in partials[self._partials_read :]:
             self._awaited.add((partial.order_id, partial.event_ts_ms or 0))
         self._partials_read = len(partials)
         messages = self._w.bus.messages
         while messages:
-            report = read_json(messages.popleft().payload)
+            message = messages.popleft()
+            if message.message_id in self._taken:
+                continue
+            self._taken.add(message.message_id)
+            report = read_json(message.payload)
             self.reports.append(report)
             if report.get("final"):
                 self._awaited.discard((report.get("order_id"), report.get("event_ts_ms")))
-        return f"no final report had come for {next(iter(self._awaited))}" if self._awaited else ""
 
     async def _until_books_are_seen(self) -> None:
         self._unseen_steps = 0

@@ -45,6 +45,10 @@ class Observer:
         """Join the host."""
         return ObserverBot(self)
 
+    def events(self) -> set[tuple[str, int]]:
+        """Return every PARTIAL handed over so far, as order id and time."""
+        return {(partial.order_id, partial.event_ts_ms or 0) for partial in self.partials}
+
     def sees(self, view: BookView) -> bool:
         """Return whether the book told is the exchange's own, level by level."""
         told = self.books.get(view.token_id)

@@ -5,8 +5,10 @@ two-live        at most one order of an intent is open at any moment
 beyond-cap      no chase is priced beyond root ± chase_max_ticks ticks, nor beyond the declared limit
 after-kill      no order is posted once the kill switch is on
 stray           every order descends from an intent: same token, same side, its builder code
-one-report      every PARTIAL has exactly one final report, and no report speaks of an event unheard of
+one-report      every PARTIAL has exactly one final report, and no report speaks of an event unheard of;
+                of one that a dying host had not put on record, the next may know nothing
 remainder       remaining = original - filled in every report, and both are what the exchange knows
+kill-left       with the kill switch on, no part-filled order is open once nothing goes wrong any more
 conserved       nothing is created or lost at the exchange; our shares are what our fills add up to
 """
 
@@ -36,6 +38,9 @@ from polytraders_pfh.paper.core.model import (
 WITHOUT_EVENT: Final = frozenset({"KILL_SWITCH_ACTIVE"})
 """Verdicts that need no PARTIAL: the kill switch cancels on its own."""
 
+KILLED: Final = WITHOUT_EVENT | {"CANCEL_UNCONFIRMED", "REMAINDER_CLOSED"}
+"""What it may find where cancels go wrong."""
+
 Report = Mapping[str, Any]
 
 
@@ -49,6 +54,29 @@ class Violation:
 
     def __str__(self) -> str:
         return f"{self.rule}: {self.where}: {self.text}"
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What is to be held in a run's favour in which things go wrong.
+
+    Attributes:
+        unaccepted: Events, by order id and time, that were handed over and put on no record: they need no
+            report, and may have one.
+        unarrived: Orders that were signed and never reached the exchange, with their size in micro-pUSD.
+        killed_ms: When the kill switch went on; from then on it may report what it found.
+    """
+
+    unaccepted: frozenset[tuple[str, int]] = frozenset()
+    unarrived: Mapping[str, int] = field(default_factory=dict)
+    killed_ms: int | None = None
+
+    def allows(self, report: Report) -> bool:
+        """Return whether a report may speak of a moment of which no event was told."""
+        verdict, moment = report.get("verdict"), report.get("event_ts_ms") or 0
+        if self.killed_ms is None or moment < self.killed_ms:
+            return verdict in WITHOUT_EVENT
+        return verdict in KILLED
 
 
 @dataclass(slots=True)
@@ -171,6 +199,7 @@ def judge_reports(
     partials: Sequence[PartialFill],
     records: Mapping[str, OrderRecord],
     levels: Mapping[str, set[int]],
+    circumstances: Circumstances | None = None,
 ) -> list[Violation]:
     """Hold the reports to the events that were told, and to the exchange's records.
 
@@ -179,7 +208,9 @@ def judge_reports(
         partials: Every PARTIAL that the bots were handed.
         records: The orders by id, as the exchange has them.
         levels: Every filled amount that each order ever had.
+        circumstances: What else is to be known where things go wrong.
     """
+    known = circumstances or Circumstances()
     heard = Counter((partial.order_id, partial.event_ts_ms) for partial in partials)
     finals = [report for report in reports if report.get("final")]
     answered = Counter((report.get("order_id"), report.get("event_ts_ms")) for report in finals)
@@ -191,24 +222,51 @@ def judge_reports(
         )
         for order_id, ts_ms in heard
         if answered[order_id, ts_ms] != 1
+        and not ((order_id, ts_ms) in known.unaccepted and not answered[order_id, ts_ms])
     ]
     for report in finals:
         key = (report.get("order_id"), report.get("event_ts_ms"))
-        if not heard[key] and report.get("verdict") not in WITHOUT_EVENT:  # type: ignore[index]
+        if not heard[key] and not known.allows(report):  # type: ignore[index]
             text = f"report {report.get('report_id')} is about an event of {key[1]} that nobody sent"
             found.append(Violation("one-report", str(key[0]), text))
     for report in reports:
-        fault = _remainder_fault(report, records, levels)
+        fault = _remainder_fault(report, records, levels, known.unarrived)
         if fault:
             found.append(Violation("remainder", str(report.get("order_id")), fault))
     return found
 
 
+def judge_kill(facts: Sequence[Fact]) -> list[Violation]:
+    """Return the part-filled orders that the kill switch has left open, at the end of everything."""
+    return [
+        Violation("kill-left", record.order_id, f"{_order_text(record)} is open, partly filled")
+        for record in left_open(facts)
+        if any(isinstance(fact, KillMark) for fact in facts)
+    ]
+
+
+def left_open(facts: Iterable[Fact]) -> list[OrderRecord]:
+    """Return the part-filled orders that are open after all these facts."""
+    last = {fact.record.order_id: fact.record for fact in facts if isinstance(fact, OrderEvent)}
+    return [record for record in last.values() if record.is_open and record.size_matched_micro]
+
+
 def _remainder_fault(
-    report: Report, records: Mapping[str, OrderRecord], levels: Mapping[str, set[int]]
+    report: Report,
+    records: Mapping[str, OrderRecord],
+    levels: Mapping[str, set[int]],
+    unarrived: Mapping[str, int],
 ) -> str:
-    name = f"report {report.get('report_id')}"
-    record = records.get(str(report.get("order_id")))
+    name, order_id = f"report {report.get('report_id')}", str(report.get("order_id"))
+    record = records.get(order_id)
+    if record is None and order_id in unarrived:
+        return _unarrived_fault(report, name, unarrived[order_id])
+    return _amounts_fault(report, name, record, levels)
+
+
+def _amounts_fault(
+    report: Report, name: str, record: OrderRecord | None, levels: Mapping[str, set[int]]
+) -> str:
     if record is None:
         return f"{name} names an order that the exchange does not know"
     filled, rest, whole = (
@@ -228,6 +286,13 @@ def _remainder_fault(
     }
     if to_micro(Decimal(filled)) not in known:
         return f"{name} has {filled} pUSD filled; the order never stood at that"
+    return ""
+
+
+def _unarrived_fault(report: Report, name: str, usd_micro: int) -> str:
+    said = [Decimal(report.get(amount) or 0) for amount in ("filled_usd", "remaining_usd")]
+    if said != [Decimal(0), Decimal(usd_micro).scaleb(-6)]:
+        return f"{name} has {said[0]} pUSD filled and {said[1]} left of an order that never arrived"
     return ""
 
 

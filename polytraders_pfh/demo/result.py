@@ -11,8 +11,16 @@ from polytraders_hookspecs.events import Policy
 from polytraders_pfh.demo.chains import Chain, chains_of
 from polytraders_pfh.demo.desk import Intent
 from polytraders_pfh.demo.flow import Flow
-from polytraders_pfh.demo.oracle import HistoryJudge, Violation, judge_books, judge_reports
+from polytraders_pfh.demo.oracle import (
+    Circumstances,
+    HistoryJudge,
+    Violation,
+    judge_books,
+    judge_kill,
+    judge_reports,
+)
 from polytraders_pfh.demo.tally import Figures, figures_of
+from polytraders_pfh.demo.truth import KillMark
 from polytraders_pfh.demo.world import BOT_SETTINGS, PAIRS_PER_MARKET, World
 from polytraders_pfh.paper.core.model import MICRO, ExchangeConfig, Market, OrderRecord
 
@@ -21,7 +29,8 @@ from polytraders_pfh.paper.core.model import MICRO, ExchangeConfig, Market, Orde
 class Plan:
     """What to run. `speed` is recorded time over real time, None as fast as it goes.
 
-    `settings` is the plugin's section of the host's config.
+    `settings` is the plugin's section of the host's config. With `faults` the exchange misbehaves as
+    drawn from it, and hosts are killed.
     """
 
     flow: Flow
@@ -29,6 +38,7 @@ class Plan:
     policies: tuple[Policy, ...]
     speed: Fraction | None = None
     settings: Mapping[str, Any] = field(default_factory=lambda: BOT_SETTINGS)
+    faults: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +58,8 @@ class Result:
 
     `orders` are the strategies' own; `chase_orders` those that the plugin posted after them. `killed` is
     how many remainders the kill switch cancelled, None when it was not reached. `complete` is False when
-    the run was stopped early.
+    the run was stopped early. `faults` are those that took place, by kind, and `restarts` how often a
+    host was killed and another took over; nothing of that without faults in the plan.
     """
 
     plan: Plan
@@ -64,6 +75,8 @@ class Result:
     elapsed_s: float
     complete: bool
     killed: int | None
+    faults: Mapping[str, int] = field(default_factory=dict)
+    restarts: int = 0
 
 
 def judge_world(
@@ -83,7 +96,11 @@ def judge_world(
     chains, strays = chains_of(intents, exchange.facts, trades)
     records = {order_id: order for chain in chains.values() for order_id, order in chain.orders.items()}
     records |= {order.order_id: order for order in strays}
-    found = history.found + judge_reports(reports, world.observer.partials, records, history.levels)
+    found = history.found + judge_reports(
+        reports, world.observer.partials, records, history.levels, _circumstances(world)
+    )
+    if world.trouble is not None:
+        found += judge_kill(exchange.facts)
     expected = _shares(chains.values(), records, markets)
     held = {token_id: exchange.balance(world.owner, token_id) for token_id in expected}
     return list(chains.values()), found + judge_books(exchange.audit(), held, expected)
@@ -107,7 +124,21 @@ def count_result(
         "warnings": Counter(str(warning) for report in finals for warning in report.get("warnings", ())),
         "figures": figures_of(chains, plan.policies, partials),
         "violations": tuple(violations),
+        "faults": dict(world.trouble.met) if world.trouble else {},
+        "restarts": world.trouble.restarts if world.trouble else 0,
     }
+
+
+def _circumstances(world: World) -> Circumstances | None:
+    if world.trouble is None:
+        return None
+    unarrived = {
+        order_id: order.maker_amount_micro if order.side == "BUY" else order.taker_amount_micro
+        for order_id, order in world.signer.signed.items()
+        if world.exchange.order(order_id) is None
+    }
+    kills = [fact.timestamp_ms for fact in world.exchange.facts if isinstance(fact, KillMark)]
+    return Circumstances(frozenset(world.trouble.lives.unaccepted), unarrived, kills[0] if kills else None)
 
 
 def _settle(world: World) -> None:

@@ -1,5 +1,7 @@
 """One run: the flow is played, strategies trade, the plugin handles what fills in part, the oracle judges."""
 
+import asyncio
+import contextlib
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
 from fractions import Fraction
@@ -14,9 +16,11 @@ from polytraders_pfh.demo.errors import DemoError
 from polytraders_pfh.demo.flow import Move
 from polytraders_pfh.demo.lanes import Lane, lanes_for
 from polytraders_pfh.demo.lockstep import Lockstep
+from polytraders_pfh.demo.oracle import left_open
 from polytraders_pfh.demo.pace import Pace
 from polytraders_pfh.demo.result import Plan, Progress, Result, count_result, judge_world
 from polytraders_pfh.demo.strategy import Strategist
+from polytraders_pfh.demo.trouble import Trouble
 from polytraders_pfh.demo.world import World, open_world
 from polytraders_pfh.paper.core.model import Market
 
@@ -26,6 +30,9 @@ KILL_AT: Final = Fraction(97, 100)
 
 The rest is played with it, and no order may be posted any more.
 """
+
+CALM_S: Final = 5.0
+"""How long, once nothing goes wrong any more, the plugin may take to cancel what the kill switch wants."""
 
 Watcher = Callable[[World, Board], Awaitable[None]]
 
@@ -78,6 +85,7 @@ class Run:
                 start_ms=first.at_ms,
                 state_dir=Path(folder),
                 settings=self.plan.settings,
+                faults=self.plan.faults,
             ) as world:
                 stage = _Stage(self, world, lanes, self._chase_max_ticks)
                 await stage.play(chained([first], moves), show, self._after_move)
@@ -110,6 +118,8 @@ class _Stage:
             if pace is not None:
                 await pace.wait_for(move.at_ms)
             await self._make(move)
+            if self._w.trouble is not None:
+                await self._w.trouble.between_moves(self._played())
             if after_move is not None:
                 await after_move(self._w, self._run.board)
                 await self._lockstep.rest()
@@ -117,7 +127,19 @@ class _Stage:
             self._take_news()
             show(self._progress())
         await self._lockstep.rest()
+        if self._w.trouble is not None:
+            await self._calm_down(self._w.trouble)
         self._take_news()
+
+    async def _calm_down(self, trouble: Trouble) -> None:
+        """Let everything work again, and give what was in doubt the time to be found out."""
+        trouble.faults.heal()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CALM_S):
+                while self._killed is not None and left_open(self._w.exchange.facts):
+                    await self._w.clock.sleep(CALM_S / 100)
+                    await self._lockstep.rest()
+        await self._lockstep.rest()
 
     def result(self, markets: list[Market]) -> Result:
         """Judge and count."""
@@ -153,18 +175,23 @@ class _Stage:
         if over or idea_now is not None:
             await self._lockstep.rest()
 
+    def _played(self) -> Fraction:
+        return Fraction(self._plan.flow.done(), max(self._plan.flow.total, 1))
+
     def _ends(self) -> bool:
-        played = Fraction(self._plan.flow.done(), max(self._plan.flow.total, 1))
+        played = self._played()
         return played >= KILL_AT or (played >= KILL_FROM and self._run.board.part_filled())
 
     async def _kill(self) -> None:
         """Switch off at rest, so that whatever is posted afterwards was decided afterwards."""
+        if self._w.trouble is not None:
+            self._w.trouble.spare()
         await self._lockstep.rest()
         before = len(self._lockstep.reports)
         # A moment of its own, so that no PARTIAL shares its timestamp.
         self._w.clock.move_to(self._w.clock.now_ms() + 1)
         self._w.exchange.mark_kill(self._w.clock.now_ms())
-        await self._w.host.kill_switch.signal(True, "the demonstration ends", "demo")
+        await self._w.hosts.ask(self._w.host.kill_switch.signal(True, "the demonstration ends", "demo"))
         await self._lockstep.rest()
         self._killed = len(self._lockstep.reports) - before
 

@@ -31,13 +31,18 @@ def wallet_key(seed: int) -> str:
 
 
 class SeededSigner:
-    """Signs as the host's own signer does, with salts that follow from seed, trace and count."""
+    """Signs as the host's own signer does, with salts that follow from seed, trace and count.
+
+    Attributes:
+        signed: Every order that was signed, by its id, whether or not it was ever posted.
+    """
 
     def __init__(self, wallet: Wallet, clock: Clock, seed: int) -> None:
         self._wallet = wallet
         self._clock = clock
         self._seed = seed
-        self._signed: Counter[str] = Counter()
+        self._times: Counter[str] = Counter()
+        self.signed: dict[str, SignedOrder] = {}
 
     async def sign_order(self, order: UnsignedOrder) -> SignedOrder:
         """Return this order signed.
@@ -45,10 +50,16 @@ class SeededSigner:
         Raises:
             SigningRefused: The amounts are not price times size, or a field is out of bounds.
         """
-        number = self._signed[order.trace_id]
-        self._signed[order.trace_id] += 1
+        number = self._times[order.trace_id]
+        self._times[order.trace_id] += 1
         digits = seeded_hex(self._seed, "salt", order.trace_id, number)
         salt = 1 + int(digits, 16) % (MAX_SALT - 1)
         # A signer of its own per order: its timestamps then depend on no other order.
         signer = WalletSigner(self._wallet, self._clock, new_salt=lambda: salt)
-        return await signer.sign_order(order)
+        signed = await signer.sign_order(order)
+        self.signed[signed.order_id] = signed
+        return signed
+
+    def first_with(self, builder_code: str) -> str:
+        """Return the id of the first order signed with this builder code, or empty."""
+        return next((i for i, order in self.signed.items() if order.builder_code == builder_code), "")

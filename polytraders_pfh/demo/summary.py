@@ -31,6 +31,8 @@ def print_summary(console: Console, result: Result, skipped: Iterable[Skipped] =
     console.print(Text("; ".join(titles[:MARKETS_NAMED]) + more, style="dim"))
     console.print(_policies(result.figures))
     console.print(_verdicts(result))
+    if plan.faults is not None:
+        console.print(_faults(result))
     _print_skipped(console, list(skipped))
     if not result.complete:
         console.print(Text("stopped early: the figures are those so far", style="yellow"))
@@ -66,9 +68,20 @@ def json_text(result: Result, skipped: Iterable[Skipped] = ()) -> str:
         "seconds": round(result.elapsed_s, 3),
         "frames_per_second": round(_rate(result), 1),
         "complete": result.complete,
+        **_trouble(result),
         "skipped": [{"file": each.file, "row": each.row, "reason": each.reason} for each in skipped],
     }
     return json.dumps(members, ensure_ascii=False)
+
+
+def _trouble(result: Result) -> dict[str, Any]:
+    if result.plan.faults is None:
+        return {}
+    return {
+        "faults_seed": result.plan.faults,
+        "faults": dict(sorted(result.faults.items())),
+        "restarts": result.restarts,
+    }
 
 
 def _row(figures: Figures) -> dict[str, Any]:
@@ -150,6 +163,17 @@ def _verdicts(result: Result) -> Text:
         text.append(f"{verdict}\n", style=verdict_style(verdict))
     for warning, count in sorted(result.warnings.items(), key=lambda item: (-item[1], item[0])):
         text.append(f"{count:>6} {warning} (warning)\n", style="dim")
+    return text
+
+
+def _faults(result: Result) -> Text:
+    kinds = _count(len(result.faults), "kind")
+    text = Text("What went wrong meanwhile", style="bold")
+    times, restarts = sum(result.faults.values()), _count(result.restarts, "restart")
+    text.append(f" ({times} times, {kinds}; {restarts} of the host)\n", style="not bold")
+    for name, count in sorted(result.faults.items(), key=lambda item: (-item[1], item[0])):
+        text.append(f"{count:>6} ", style="bold not italic")
+        text.append(f"{name}\n", style="not bold")
     return text
 
 
