@@ -50,7 +50,7 @@ class Heartbeat:
         self._metrics = metrics
         self._id = ""
         self._accepted_ns: int | None = None
-        self._corrected_in_a_row = 0
+        self._moved_in_a_row = 0
         self._fault = "none was sent yet"
         self._tasks = Tasks(limit=1)
         metrics.show_heartbeat(lambda: self.healthy)
@@ -65,7 +65,7 @@ class Heartbeat:
         """How it stands: steady, contested (healthy, but another sender moves the chain), or silent."""
         if not self.healthy:
             return "silent"
-        return "contested" if self._corrected_in_a_row >= _CONTESTED_AFTER else "steady"
+        return "contested" if self._moved_in_a_row >= _CONTESTED_AFTER else "steady"
 
     def obstacle(self) -> str:
         """Return why no order may be posted now, or an empty text."""
@@ -95,8 +95,7 @@ class Heartbeat:
     async def _beat(self) -> int:
         """Send one beat, and once more when the exchange names the id it expects; return the next pause."""
         started_ns = self._clock.monotonic_ns()
-        corrected = False
-        for _ in range(2):
+        for corrected in (False, True):
             sent_ns = self._clock.monotonic_ns()
             reply = await self._reply()
             named = _id_in(reply)
@@ -105,7 +104,9 @@ class Heartbeat:
                 return max(_AGAIN_NS, started_ns + _EVERY_NS - self._clock.monotonic_ns())
             if reply.status != _WRONG_ID or named is None:
                 break
-            self._id, corrected = named, True
+            self._id = named
+            if not corrected:
+                self._moved()
         self._failed(reply)
         return _AGAIN_NS
 
@@ -118,9 +119,14 @@ class Heartbeat:
     def _accepted(self, next_id: str, sent_ns: int, *, corrected: bool) -> None:
         # Counted from the send: the exchange counts from when it came in, which is later.
         self._id, self._accepted_ns, self._fault = next_id, sent_ns, ""
-        self._corrected_in_a_row = self._corrected_in_a_row + 1 if corrected else 0
+        if not corrected:
+            self._moved_in_a_row = 0
         self._metrics.heartbeats.labels("corrected" if corrected else "accepted").inc()
-        if self._corrected_in_a_row == _CONTESTED_AFTER:
+
+    def _moved(self) -> None:
+        """Count a beat whose id was not the expected one: a lost answer, or somebody else's beat between."""
+        self._moved_in_a_row += 1
+        if self._moved_in_a_row == _CONTESTED_AFTER:
             _log.error(
                 "heartbeat ids were moved by another sender %d times in a row; this API key needs one owner: "
                 "stop the other sender, or give it a key of its own",

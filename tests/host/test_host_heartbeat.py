@@ -16,10 +16,11 @@ from prometheus_client import CollectorRegistry
 from support.clocks import HandClock
 from support.eventually import eventually
 from support.host_stage import host_stage
-from support.limits_stage import LimitsStage, limits_stage
+from support.limits_stage import LimitsStage, limits_stage, twin
 
 from polytraders_pfh.core.outcomes import PostVerdict, judge_post
 from polytraders_pfh.engine.replies import read_post
+from polytraders_pfh.host import Host
 from polytraders_pfh.host.errors import ExchangeRefused
 from polytraders_pfh.host.heartbeat import Heartbeat
 from polytraders_pfh.host.metrics import HostMetrics
@@ -140,6 +141,25 @@ async def test_ten_seconds_without_an_accepted_beat_stop_posts_and_the_next_one_
     assert back == ("steady", "")
 
 
+async def test_silence_counts_from_when_the_last_accepted_beat_was_sent_not_from_its_answer() -> None:
+    p = Pulse(deque())
+    answered: asyncio.Future[ExchangeReply] = asyncio.get_running_loop().create_future()
+
+    async def slowly(_: str) -> ExchangeReply:
+        return await answered
+
+    heartbeat = Heartbeat(slowly, p.clock, HostMetrics(CollectorRegistry()))
+    opening = asyncio.create_task(heartbeat.open())
+    await asyncio.sleep(0)
+    p.clock.advance(2)
+    answered.set_result(says(200, heartbeat_id="id-1"))
+    await opening
+    p.clock.advance(8.1)
+
+    assert not heartbeat.healthy
+    await heartbeat.close()
+
+
 async def test_before_the_first_accepted_beat_nothing_is_healthy() -> None:
     async with pulse(says(503, error="busy")) as p:
         assert p.heartbeat.obstacle() == (
@@ -148,9 +168,13 @@ async def test_before_the_first_accepted_beat_nothing_is_healthy() -> None:
 
 
 async def test_an_exchange_that_never_takes_the_id_it_names_is_asked_twice_a_beat_and_no_more() -> None:
-    async with pulse(*[says(400, heartbeat_id=f"id-{n}") for n in range(8)]) as p:
+    async with pulse(*[says(400, heartbeat_id=f"id-{n}") for n in range(4)]) as p:
         await p.after(0.5, 4)
+        p.answers.extend([says(400, heartbeat_id="id-4"), says(200, heartbeat_id="id-5")])
+        await p.after(0.5, 6)
+        finally_taken = p.heartbeat.pulse
 
+    assert finally_taken == "contested"
     assert p.ids[:4] == ["", "id-0", "id-1", "id-2"]
     assert p.count("failed") == 2
 
@@ -198,17 +222,17 @@ async def test_a_host_without_the_switch_sends_no_beat_and_says_so(tmp_path: Pat
     assert "polytraders_host_heartbeat_healthy" not in metrics
 
 
-def beats(s: LimitsStage) -> float:
-    """How many beats the host has brought to an end, whatever the end."""
+def beats(host: Host) -> float:
+    """How many beats a host has brought to an end, whatever the end."""
     results = ("accepted", "corrected", "failed")
-    return sum(s.host.metrics.heartbeats.labels(result)._value.get() for result in results)
+    return sum(host.metrics.heartbeats.labels(result)._value.get() for result in results)
 
 
-async def beat(s: LimitsStage, duration_ms: int = 5_000) -> None:
+async def beat(s: LimitsStage, duration_ms: int = 5_000, host: Host | None = None) -> None:
     """Let time pass until the next beat is due, and wait until the host knows what came of it."""
-    before = beats(s)
+    before = beats(host or s.host)
     s.advance(duration_ms)
-    await eventually(lambda: beats(s) > before)
+    await eventually(lambda: beats(host or s.host) > before)
 
 
 async def test_a_beat_that_hangs_holds_up_no_trading_call(tmp_path: Path) -> None:
@@ -220,7 +244,7 @@ async def test_a_beat_that_hangs_holds_up_no_trading_call(tmp_path: Path) -> Non
         cancelled = await s.host.clob.cancel_orders((placed.order_id,))
         still_stuck = s.wire.waiting
         release.set()
-        await eventually(lambda: beats(s) == 2)
+        await eventually(lambda: beats(s.host) == 2)
 
     assert placed.outcome == "accepted"
     assert json.loads(cancelled.body)["canceled"] == [placed.order_id]
@@ -282,11 +306,28 @@ async def test_a_clean_stop_ends_the_beats_and_the_exchange_cancels_what_was_lef
     async with limits_stage(tmp_path, heartbeat=True) as s:
         placed = await s.place()
         await s.host.__aexit__(None, None, None)
+        left = [task.get_name() for task in asyncio.all_tasks()]
         sent = len(s.wire.statuses(BEATS))
         s.advance(9_000)
         soon = s.status(placed.order_id)
         for _ in range(3):
             s.advance(5_000)
 
+        assert "heartbeat" not in left
         assert len(s.wire.statuses(BEATS)) == sent
         assert (soon, s.status(placed.order_id)) == ("LIVE", "CANCELED")
+
+
+async def test_two_hosts_that_beat_for_one_key_are_told_to_stop(tmp_path: Path) -> None:
+    async with limits_stage(tmp_path, heartbeat=True) as s:
+        s.advance(2_500)
+        async with twin(s, tmp_path, heartbeat=True) as other:
+            for _ in range(3):
+                await beat(s, 2_500)
+                await beat(s, 2_500, other)
+            healths = [s.host.health(), other.health()]
+
+    assert [(health.status, health.heartbeat) for health in healths] == [("amber", "contested")] * 2
+    assert healths[0].reasons == (
+        "another sender moves this key's heartbeat ids; give each sender a key of its own",
+    )

@@ -7,16 +7,17 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from polytraders_hookspecs import ExchangeReply, SignedOrder
+from polytraders_hookspecs import ExchangeReply, SignedOrder, Strategy, read_json
 from prometheus_client import CollectorRegistry
 from support.clocks import HandClock
 from support.eventually import eventually
-from support.limits_stage import limits_stage
+from support.limits_stage import YES, limits_stage, seller, wish
 from support.orders import MARKET, TEST_KEY, TOKEN, unsigned
 from support.stub_exchange import API_KEY, API_SECRET, PASSPHRASE, StubExchange, json_answer
 
 from polytraders_pfh.core.outcomes import PostVerdict, judge_post
 from polytraders_pfh.engine.replies import read_post
+from polytraders_pfh.host import Host
 from polytraders_pfh.host.auth import ApiCredentials
 from polytraders_pfh.host.clob import ClobAdapter
 from polytraders_pfh.host.config import TimeoutsSection
@@ -216,6 +217,25 @@ async def test_a_read_inside_a_limit_waits_for_its_end() -> None:
     assert (reply.status, len(stub.seen)) == (200, 2)
 
 
+async def test_a_read_that_waited_has_only_the_rest_of_its_deadline() -> None:
+    release = asyncio.Event()
+
+    async def silence(_: web.Request) -> web.StreamResponse:
+        await release.wait()
+        return web.Response()
+
+    async with StubExchange() as stub, Adapter(stub.url, TimeoutsSection(read_s=1.05)) as a:
+        stub.answer("GET /data/order/0xaa", refusal_429(Retry_After="1"), silence)
+        await a.clob.get_order("0xaa")
+        waiting = asyncio.create_task(a.clob.get_order("0xaa"))
+        await eventually(lambda: a.clock._sleepers)
+        a.clock.advance(1)
+        reply = await waiting
+        release.set()
+
+    assert (reply.status, reply.detail) == (None, "GET /data/order/0xaa: no answer within 0.05 s")
+
+
 async def test_a_read_whose_limit_outlasts_its_deadline_is_answered_at_once_and_not_sent() -> None:
     async with StubExchange() as stub, Adapter(stub.url) as a:
         stub.answer("GET /data/order/0xaa", refusal_429(Retry_After="3"))
@@ -257,14 +277,16 @@ async def test_a_batch_of_cancels_passes_reads_and_cancels_that_hold_all_their_c
         await release.wait()
         return web.Response(status=404)
 
-    async with StubExchange() as stub, Adapter(stub.url) as a:
+    patient = TimeoutsSection(read_s=60, cancel_s=60)
+    async with StubExchange() as stub, Adapter(stub.url, patient) as a:
         stub.answer("GET /data/order/0xaa", silence)
         stub.answer("DELETE /order", silence)
         stub.answer_json("DELETE /orders", NO_CHANGE)
         reads = [asyncio.create_task(a.clob.get_order("0xaa")) for _ in range(100)]
         cancels = [asyncio.create_task(a.clob.cancel_orders(("0xaa",))) for _ in range(100)]
         await eventually(lambda: len(stub.seen) == 112)
-        batch = await a.clob.cancel_orders(("0xaa", "0xbb"))
+        async with asyncio.timeout(10):
+            batch = await a.clob.cancel_orders(("0xaa", "0xbb"))
         release.set()
         await asyncio.gather(*reads, *cancels)
 
@@ -463,7 +485,7 @@ async def test_a_post_only_window_of_the_exchange_is_waited_out(tmp_path: Path) 
         while s.exchange.mode is Mode.POST_ONLY:
             outcomes.append((await s.place()).reply.status)
             s.advance(20_000)
-        post_only_book = (await s.host.clob.get_book("11111111111111111111")).trading
+        post_only_book = (await s.host.clob.get_book(YES)).trading
         after = await s.place()
         cancelled = await s.host.clob.cancel_orders((resting.order_id,))
         statuses = s.wire.statuses("POST /order")
@@ -487,3 +509,40 @@ async def test_a_restart_of_the_exchange_is_waited_out_while_cancels_are_tried(t
     assert (outcomes, statuses) == ([425] * 5, [200, 425])
     assert (cancel.status, tried) == (425, [425])
     assert (health.status, health.reasons) == ("amber", ("trading is closed",))
+
+
+FEW_CANCELS = RateTier("FewCancels", order_rate=1, order_burst=8, cancel_rate=2, cancel_burst=3)
+
+
+async def test_a_kill_switch_cancels_every_remainder_under_a_tier_that_admits_no_batch_of_them(
+    tmp_path: Path,
+) -> None:
+    plugin = {"exec.partialfillhandler": {"mode": "general_live"}}
+    hold = Strategy(id="patient", partial_fill_policy="hold")
+    async with limits_stage(tmp_path, tier=FEW_CANCELS, bots=plugin) as s, seller(s, tmp_path) as rival:
+        for deep in (wish("BUY", "0.39", 5_000), wish("SELL", "0.44", 800)):
+            assert (await rival.place(deep)).outcome == "accepted"
+        remainders = []
+        for price in ("0.40", "0.41", "0.42", "0.43"):
+            remainders.append((await s.place(price, 100, strategy=hold)).order_id)
+            assert (await rival.place(wish("SELL", price, 30))).outcome == "accepted"
+            await eventually(lambda: len(final_reports(s.host)) == len(remainders) or s.advance(10), 20)
+        while (await s.place("0.10")).outcome == "accepted":
+            pass
+        limited_ms = s.host.clob.limits.left_ms("posts")
+        killing = asyncio.create_task(s.host.kill_switch.signal(True, "drill", "ann"))
+        while not all(s.status(order_id) == "CANCELED" for order_id in remainders):
+            s.advance(10)
+            await asyncio.sleep(0.002)
+        await killing
+        batches, singles = s.wire.statuses("DELETE /orders"), s.wire.statuses("DELETE /order")
+
+    assert limited_ms > 0
+    assert batches == [429]
+    assert singles.count(200) == 4
+    assert 429 in singles
+
+
+def final_reports(host: Host) -> list[Any]:
+    reports = [read_json(message.payload) for message in host.bus.messages]  # type: ignore[union-attr]
+    return [report for report in reports if report.get("final")]

@@ -8,6 +8,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from polytraders_hookspecs.events import Side
+
 from polytraders_pfh.host import FeedTimings, Host, HostConfig, Placement, PlaceOrder
 from polytraders_pfh.paper.core.exchange import Exchange
 from polytraders_pfh.paper.core.model import Market, Outcome
@@ -17,6 +19,7 @@ from polytraders_pfh.paper.protocol.server import PaperServer, serve
 from polytraders_pfh.paper.protocol.venue import VenueOptions
 from support.shared_clock import SharedClock
 
+FAST = FeedTimings(first_pause_s=0.01, longest_pause_s=0.05)
 YES, NO = "11111111111111111111", "22222222222222222222"
 RAIN = Market("0x" + "ab" * 32, "Will it rain?", (Outcome(YES, "Yes"), Outcome(NO, "No")))
 
@@ -47,6 +50,18 @@ class Wire:
         return [status for name, status in self.answers if name == call]
 
 
+def wish(side: Side, price: str, shares: int, **more: Any) -> PlaceOrder:
+    """A wish for YES."""
+    return PlaceOrder(
+        token_id=YES,
+        market_id=RAIN.condition_id,
+        side=side,
+        price=Decimal(price),
+        size_shares=Decimal(shares),
+        **more,
+    )
+
+
 @dataclass
 class LimitsStage:
     """The host, the exchange under it, and what went between them."""
@@ -58,16 +73,7 @@ class LimitsStage:
     host: Host
 
     async def place(self, price: str = "0.40", shares: int = 10, **more: Any) -> Placement:
-        return await self.host.place(
-            PlaceOrder(
-                token_id=YES,
-                market_id=RAIN.condition_id,
-                side="BUY",
-                price=Decimal(price),
-                size_shares=Decimal(shares),
-                **more,
-            )
-        )
+        return await self.host.place(wish("BUY", price, shares, **more))
 
     def advance(self, duration_ms: int) -> None:
         """Let time pass, at the exchange too."""
@@ -82,21 +88,45 @@ class LimitsStage:
 
 @asynccontextmanager
 async def limits_stage(
-    tmp_path: Path, *, tier: RateTier = ELITE, **exchange_section: Any
+    tmp_path: Path, *, tier: RateTier = ELITE, bots: dict[str, Any] | None = None, **exchange_section: Any
 ) -> AsyncIterator[LimitsStage]:
-    """Run a host without bots; `exchange_section` is added to its `[exchange]`."""
+    """Run a host, without bots unless some are named; `exchange_section` is added to its `[exchange]`."""
     clock, exchange, wire = SharedClock(), Exchange("limits-tests"), Wire()
     exchange.add_market(RAIN, clock.now_ms())
     options = VenueOptions(rate_tier=tier)
     async with await serve(exchange, clock=clock, options=options, faults=wire) as server:
-        config = HostConfig.from_members(
-            {
-                "host": {"state_dir": str(tmp_path / "host"), "http_port": 0},
-                "exchange": {"rest_url": server.url, "ws_url": server.ws_url, **exchange_section},
-                "wallet": {"key": {"env": "PK"}},
-                "reports": {"bus": "memory"},
-            }
-        )
-        timings = FeedTimings(first_pause_s=0.01, longest_pause_s=0.05)
-        async with Host(config, environ={"PK": "21" * 32}, clock=clock, timings=timings) as host:
+        config = _config(server, tmp_path / "host", bots or {}, exchange_section)
+        async with Host(config, environ={"PK": "21" * 32}, clock=clock, timings=FAST) as host:
             yield LimitsStage(server, exchange, clock, wire, host)
+
+
+@asynccontextmanager
+async def twin(s: LimitsStage, tmp_path: Path, **exchange_section: Any) -> AsyncIterator[Host]:
+    """Run a second host for the same wallet, and so with the same API key."""
+    config = _config(s.server, tmp_path / "twin", {}, exchange_section)
+    async with Host(config, environ={"PK": "21" * 32}, clock=s.clock, timings=FAST) as host:
+        yield host
+
+
+@asynccontextmanager
+async def seller(s: LimitsStage, tmp_path: Path) -> AsyncIterator[Host]:
+    """Run a second host that holds shares of both outcomes."""
+    config = _config(s.server, tmp_path / "seller", {}, {})
+    async with Host(config, environ={"PK": "22" * 32}, clock=s.clock, timings=FAST) as host:
+        s.server.open_account(host.wallet.maker)
+        s.exchange.mint(host.wallet.maker.lower(), RAIN.condition_id, 1_000_000_000)
+        yield host
+
+
+def _config(
+    server: PaperServer, state_dir: Path, bots: dict[str, Any], exchange_section: dict[str, Any]
+) -> HostConfig:
+    return HostConfig.from_members(
+        {
+            "host": {"state_dir": str(state_dir), "http_port": 0},
+            "exchange": {"rest_url": server.url, "ws_url": server.ws_url, **exchange_section},
+            "wallet": {"key": {"env": "PK"}},
+            "reports": {"bus": "memory"},
+            "bots": bots,
+        }
+    )
