@@ -116,7 +116,7 @@ class Coordinator:
     async def _begin(self, work: Work, intent: Intent, decision: Decision) -> ExecutionReport:
         """Start the sequence; return the final report when it comes in time, else an interim one."""
         work.answer.carried = True
-        self._reporter.begun(work)
+        self._reporter.begun(work, intent, decision)
 
         async def conclude(ending: Ending) -> ExecutionReport:
             return await self._finish(work, intent, decision, ending)

@@ -74,9 +74,29 @@ class Reporter:
         step: str | None = None,
     ) -> ExecutionReport:
         """Report an ending. After an interim report the final one names it."""
+        interim = work.interim
+        report, payload = self._composed(work, intent, decision, ending, final=final, step=step)
+        self._keep(report, payload, first=step is None and interim is None and not work.answer.carried)
+        if final:
+            self._watch(work, intent, decision, report)
+        else:
+            work.interim = report
+        work.answer.give(report, payload)
+        return report
+
+    def _composed(
+        self,
+        work: Work,
+        intent: Intent,
+        decision: Decision | None,
+        ending: Ending,
+        *,
+        final: bool,
+        step: str | None = None,
+    ) -> tuple[ExecutionReport, bytes]:
         interim, fill = work.interim, work.fill
         rest_micro = size_down(fill.remaining_usd_micro, fill.price_micro)
-        report, payload = execution_report(
+        return execution_report(
             fill,
             intent,
             ending.verdict,
@@ -93,13 +113,6 @@ class Reporter:
             expected_fill_ms=self._t.books.expected_fill_ms(intent.token_id, intent.side, rest_micro),
             traceparent=traceparent(work.span),
         )
-        self._keep(report, payload, first=step is None and interim is None and not work.answer.carried)
-        if final:
-            self._watch(work, intent, decision, report)
-        else:
-            work.interim = report
-        work.answer.give(report, payload)
-        return report
 
     def publish(self, report: ExecutionReport) -> None:
         """Have a report that was composed elsewhere recorded and published."""
@@ -146,23 +159,30 @@ class Reporter:
         if len(self._reports) == 1:
             asyncio.get_running_loop().call_soon(self.flush)
 
-    def begun(self, work: Work) -> None:
-        """Record that an event was accepted whose report will come later."""
-        fill = work.fill
-        self._accept(self._t.clock.now_ms(), fill.trace_id, fill.order_id, fill.event_ts_ms)
+    def begun(self, work: Work, intent: Intent, decision: Decision) -> None:
+        """Record that an event was accepted whose report will come later.
 
-    def _accept(self, at_ms: int, trace_id: str, order_id: str, event_ts_ms: int) -> None:
+        The record carries what is to be said should nothing more be heard of it: a restart ends it.
+        """
+        fill, pending = work.fill, Ending(Reason.PARTIAL_FILL_PENDING)
+        _, payload = self._composed(work, intent, decision, pending, final=False)
+        self._accept(self._t.clock.now_ms(), fill.trace_id, fill.order_id, fill.event_ts_ms, payload)
+
+    def _accept(
+        self, at_ms: int, trace_id: str, order_id: str, event_ts_ms: int, payload: bytes = b""
+    ) -> None:
         facts = {"event_ts_ms": event_ts_ms}
-        self._t.journal.append(Record(Kind.EVENT_ACCEPTED, at_ms, trace_id, "", order_id, facts))
+        self._t.journal.append(Record(Kind.EVENT_ACCEPTED, at_ms, trace_id, "", order_id, facts, payload))
 
     def flush(self) -> None:
         """Hand what was reported since the last turn of the loop to journal and bus, in order."""
         reports, self._reports = self._reports, []
         for report, payload, first in reports:
+            # The report first: an event that is on record as accepted is never without one.
+            self._outbox.offer(_record_of(report, payload))
             if first and report.event_ts_ms is not None:
                 order_id, trace_id = report.order_id or "", report.trace_id or ""
                 self._accept(report.evaluated_at_ms, trace_id, order_id, report.event_ts_ms)
-            self._outbox.offer(_record_of(report, payload))
 
     def _watch(self, work: Work, intent: Intent, decision: Decision | None, report: ExecutionReport) -> None:
         """Count and trace what was decided. Nothing here changes it."""

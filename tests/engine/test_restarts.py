@@ -202,6 +202,21 @@ async def test_sequence_that_the_crash_cut_off_gets_its_final_report(start: Star
     assert final["new_order_id"] == host.exchange.posted()[0].order_id
 
 
+async def test_event_that_was_accepted_and_never_reported_on_gets_its_final_report(start: Start) -> None:
+    host, reached = await start(), asyncio.Event()
+    host.exchange.on_cancel = hang_after(reached, lambda exchange, ids: None)
+    await chase_until(host, reached)
+    assert host.reports.published == []
+    await crash(host)
+
+    again = await start(host.exchange)
+
+    (final,) = await again.reports.until(1)
+    assert (final["verdict"], final["final"]) == ("HOLD_REMAINDER", True)
+    assert (final["order_id"], final["event_ts_ms"]) == (ROOT, NOW_MS)
+    assert Decimal(final["filled_usd"]) + Decimal(final["remaining_usd"]) == Decimal(450)
+
+
 async def test_declared_size_is_not_exceeded_after_a_restart_either(start: Start) -> None:
     host = await start()
     body = {

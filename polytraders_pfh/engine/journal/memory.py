@@ -115,15 +115,19 @@ class MemoryJournal:
 
 
 def seen_in(records: Collection[Record]) -> list[Seen]:
-    """Return the accepted events in these records, oldest first, each with its latest report."""
-    seen: dict[tuple[str, int], bytes] = {}
+    """Return the accepted events in these records, oldest first, each with its latest report.
+
+    A report may stand before the record of its event; an event without one has what its own record says.
+    """
+    accepted: dict[tuple[str, int], bytes] = {}
+    reported: dict[tuple[str, int], bytes] = {}
     for record in records:
         moment = record.facts.get("event_ts_ms")
         if not isinstance(moment, int):
             continue
         key = (record.order_id, moment)
         if record.kind is Kind.EVENT_ACCEPTED:
-            seen.setdefault(key, b"")
-        elif record.kind is Kind.REPORTED and key in seen:
-            seen[key] = record.payload
-    return [Seen(order_id, moment, report) for (order_id, moment), report in seen.items()]
+            accepted.setdefault(key, record.payload)
+        elif record.kind is Kind.REPORTED:
+            reported[key] = record.payload
+    return [Seen(*key, reported.get(key, payload)) for key, payload in accepted.items()]
