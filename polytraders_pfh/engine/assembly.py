@@ -27,7 +27,7 @@ from polytraders_pfh.engine.killing import Killer
 from polytraders_pfh.engine.outbox import Outbox
 from polytraders_pfh.engine.recovery import Recovery
 from polytraders_pfh.engine.reporter import Reporter
-from polytraders_pfh.engine.restart import take_up
+from polytraders_pfh.engine.restart import finish, recall
 from polytraders_pfh.engine.sequencer import Sequencer
 from polytraders_pfh.engine.tools import Tools
 from polytraders_pfh.telemetry.metrics import Metrics
@@ -61,8 +61,9 @@ class Engine:
         """Open the log, learn what is open; cancel it when the kill switch is on, or went on meanwhile."""
         await self.tools.journal.open()
         self.outbox.start()
+        left_open = await recall(self.tools, self.coordinator)
         await self.recovery.run()
-        await take_up(self.tools, self.coordinator, self.reporter)
+        finish(left_open, self.tools, self.reporter)
         kill = self.tools.kill
         if await kill.state() is Kill.ON:
             now_ms = self.tools.clock.now_ms()

@@ -21,7 +21,7 @@ from polytraders_pfh.core.policy import Action, Decision, Limits, Policy, decide
 from polytraders_pfh.core.reasons import Reason
 from polytraders_pfh.engine.declared import Declared
 from polytraders_pfh.engine.endings import Ending
-from polytraders_pfh.engine.intents import Intent
+from polytraders_pfh.engine.intents import Intent, take_record
 from polytraders_pfh.engine.remainders import held_instead, remainder_of, take_cumulative
 from polytraders_pfh.engine.reporter import Work
 from polytraders_pfh.engine.steplog import StepLog
@@ -152,6 +152,9 @@ class Decider:
         fill = work.fill
         verdict, record = await self._t.exchange.record(fill.order_id)
         if verdict is RecordVerdict.CLOSED:
+            if intent.state is State.RESTING and intent.working.order_id == fill.order_id:
+                take_record(intent, intent.working, record)
+                intent.step(Step.FOUND_CLOSED)
             return _CLOSED
         if verdict is not RecordVerdict.ALIVE or record.matched_micro is None or record.size_micro is None:
             return Ending(Reason.HOLD_REMAINDER, detail="the order's record could not be read")

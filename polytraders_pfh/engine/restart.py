@@ -1,7 +1,4 @@
-"""After a restart: what was answered stays answered, and what was begun gets its final report.
-
-Runs once recovery has asked the exchange, so that a final report says what is true now.
-"""
+"""After a restart: what was answered stays answered, and what was begun gets its final report."""
 
 import logging
 from typing import Final
@@ -23,14 +20,17 @@ _LOOK_BACK_MS: Final = 24 * 3_600_000
 _DETAIL: Final = "the host was restarted while this was under way"
 
 
-async def take_up(tools: Tools, coordinator: Coordinator, reporter: Reporter) -> None:
-    """Recall the answers of the last day, and finish the reports that an earlier run left open."""
-    now_ms = tools.clock.now_ms()
+async def recall(tools: Tools, coordinator: Coordinator) -> list[ExecutionReport]:
+    """Recall the answers of the last day; return the interim ones, whose sequences an earlier run left open.
+
+    Runs before anything outside is asked, so that an event which comes again meanwhile is known.
+    """
     try:
-        seen = await tools.journal.seen_events(max(now_ms - _LOOK_BACK_MS, 0))
+        seen = await tools.journal.seen_events(max(tools.clock.now_ms() - _LOOK_BACK_MS, 0))
     except JournalFailed as e:
         _LOG.warning("answers of earlier events could not be read (%s)", e)
-        return
+        return []
+    left_open = []
     for order_id, event_ts_ms, payload in seen:
         if not payload or not coordinator.remember(order_id, event_ts_ms, payload):
             continue
@@ -40,7 +40,15 @@ async def take_up(tools: Tools, coordinator: Coordinator, reporter: Reporter) ->
             _LOG.warning("a report of order %s could not be read (%s)", order_id, e)
             continue
         if not report.final:
-            reporter.publish(_finished(report, tools.intents.get(order_id), now_ms))
+            left_open.append(report)
+    return left_open
+
+
+def finish(left_open: list[ExecutionReport], tools: Tools, reporter: Reporter) -> None:
+    """Give each its final report. Runs once recovery has asked the exchange, and says what is true now."""
+    for report in left_open:
+        intent = tools.intents.get(report.order_id or "")
+        reporter.publish(_finished(report, intent, tools.clock.now_ms()))
 
 
 def _finished(interim: ExecutionReport, intent: Intent | None, now_ms: int) -> ExecutionReport:

@@ -1,0 +1,84 @@
+"""What the simulator found, each as the smallest case that shows it."""
+
+import asyncio
+from pathlib import Path
+
+from support.fake_host import NOW_MS, ROOT, FakeExchange, FakeHost, Resting, book, no_reply, partial
+
+from polytraders_pfh.core.lifecycle import State
+
+
+def living(state_dir: Path, exchange: FakeExchange | None = None, **config: object) -> FakeHost:
+    """Return a host that is not started, on an exchange of its own or one that outlived another host."""
+    host = FakeHost(config={"mode": "general_live"} | config, state_dir=state_dir)
+    if exchange is not None:
+        host.exchange = exchange
+        return host
+    host.exchange.book = book()
+    host.exchange.orders[ROOT] = Resting(725_806_451, 620_000, 322_580_645)
+    return host
+
+
+async def die(host: FakeHost) -> None:
+    """Stop a host where it stands, once what it reported is in its log."""
+    engine = host.bot._engine
+    engine.reporter.flush()
+    tasks = [*engine.carrier._tasks, *engine.outbox._workers]
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    engine.outbox._workers.clear()
+    await engine.outbox.close(0)
+    await engine.tools.journal.close()
+
+
+async def test_event_that_comes_again_while_recovery_waits_gets_the_first_answer_and_one_end(
+    tmp_path: Path,
+) -> None:
+    host, sent = living(tmp_path), asyncio.Event()
+
+    async def hang(exchange: FakeExchange, order: object) -> object:
+        exchange.really_post(order)
+        sent.set()
+        await asyncio.Event().wait()
+        return no_reply()
+
+    host.exchange.on_post = hang
+    await host.start()
+    interim = await host.bot.on_partial_fill(partial(policy="chase"))
+    await sent.wait()
+    await die(host)
+    again = living(tmp_path, host.exchange)
+    host.exchange.on_post = None
+    facts_asked = asyncio.Event()
+
+    async def silent() -> tuple[()]:
+        facts_asked.set()
+        await asyncio.Event().wait()
+        return ()
+
+    honest, again.orders.open_partials = again.orders.open_partials, silent
+    starting = asyncio.ensure_future(again.start())
+    await facts_asked.wait()
+
+    duplicate = await again.bot.on_partial_fill(partial(policy="chase"))
+    again.orders.open_partials = honest
+    again.clock.wake()
+    await starting
+    published = await again.reports.until(2)
+
+    assert duplicate.report_id == interim.report_id
+    assert [r["supersedes"] for r in published if r["final"]] == [interim.report_id]
+    await again.stop()
+
+
+async def test_old_event_of_an_order_that_has_ended_leaves_nothing_behind(tmp_path: Path) -> None:
+    host = living(tmp_path, journal={"durable": False})
+    await host.start()
+    host.exchange.orders[ROOT].status = "CANCELED"
+
+    report = await host.bot.on_partial_fill(partial(policy="chase", at_ms=NOW_MS - 60_000))
+
+    assert report.verdict == "REMAINDER_CLOSED"
+    assert host.bot._engine.tools.intents.get(ROOT).state is State.CLOSED
+    await host.stop()
