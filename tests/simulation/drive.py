@@ -72,6 +72,7 @@ class Schedule:
         self.dies = rng.random() < 0.3
         self.killer = rng.random() < 0.35
         self.durable = rng.random() < (0.85 if self.dies else 0.3)
+        self.patience_s = rng.choice((0.5, 5, 60))
         self.crashed = False
         self.commands: list[asyncio.Task[Any]] = []
         self.loop.set_exception_handler(lambda _, context: self.unhandled.append(context))
@@ -163,7 +164,8 @@ class Schedule:
         self.process = self.oracle.process = Process(self.lives, self.setup)
         self.story.tell("the host starts, life {}", self.lives)
         self.events["start" if self.lives == 1 else "restart"] += 1
-        self.commands.append(self.process.run(_done(self.process.bot.on_host_start())))
+        self.process.starting = self.process.run(_done(self.process.bot.on_host_start()))
+        self.commands.append(self.process.starting)
         self._declare()
 
     def crash(self) -> None:
@@ -189,10 +191,13 @@ class Schedule:
         return bool(last and last[0])
 
     async def alive(self) -> Process:
-        """Return the process, once there is one."""
-        while self.process is None:
+        """Return the process, once it has started or the host has waited for that for long enough."""
+        while (process := self.process) is None or process.starting is None:
             await asyncio.sleep(0.05)
-        return self.process
+        if not process.starting.done():
+            waits_for = {process.starting, process.died}
+            await asyncio.wait(waits_for, timeout=self.patience_s, return_when=asyncio.FIRST_COMPLETED)
+        return await self.alive() if process.died.done() else process
 
     def _killed(self) -> bool:
         return self.oracle.killed or (self.process is not None and self.process.engine.tools.kill.latched)

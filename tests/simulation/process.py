@@ -77,6 +77,7 @@ class Process:
         self.context = copy_context()
         self.context.run(LIFE.set, life)
         self.died: asyncio.Future[None] = world.loop.create_future()
+        self.starting: asyncio.Task[Any] | None = None
         self.bookkeeper = BookKeeper(world)
         self.journal: MemoryJournal | DiskJournal = (
             MemoryJournal()

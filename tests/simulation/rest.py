@@ -100,10 +100,16 @@ def _after_kill(schedule: Schedule, process: Process) -> None:
             schedule.oracle.breaks("I8", f"{order.name} lives on after the kill switch: {intent.state.value}")
 
 
+def _remembers(schedule: Schedule) -> bool:
+    """Return whether what was answered before a crash is known after it."""
+    durable = schedule.setup.disk is not None and not schedule.faults.struck["disk fails"]
+    return durable or not schedule.crashed
+
+
 def _published(schedule: Schedule) -> list[tuple[str, ExecutionReport]]:
     """Return what reached the bus, each message once; the same id never carries two reports."""
     first: dict[str, bytes] = {}
-    remembers = schedule.setup.disk is not None or not schedule.crashed
+    remembers = _remembers(schedule)
     for message_id, payload in schedule.setup.bus.got:
         if first.setdefault(message_id, payload) != payload and remembers:
             schedule.oracle.breaks("I6", f"report {message_id} was published with two contents")
@@ -130,7 +136,9 @@ def _events(schedule: Schedule, process: Process, reports: list[tuple[str, Execu
     for key, (life, answer) in schedule.oracle.answers.items():
         name = schedule.world.orders[key[0]].name
         count = finals[key]
-        if count > 1 or (count < 1 and life == process.life and not process.journal.failed):
+        if not _remembers(schedule):
+            continue
+        if count > 1 or (count < 1 and life == process.life):
             words = f"{count} final reports for the event {key[1] - schedule.start_ms} of {name}"
             schedule.oracle.breaks("I6", f"{words}, answered with {answer.verdict}")
 
@@ -139,7 +147,7 @@ def _supersession(schedule: Schedule, reports: list[tuple[str, ExecutionReport]]
     named = Counter(report.supersedes for _, report in reports if report.supersedes)
     for message_id, report in reports:
         if not report.final and named[message_id] != 1:
-            if named[message_id] > 1 or not (schedule.crashed or schedule.faults.struck["disk fails"]):
+            if _remembers(schedule) and (named[message_id] > 1 or not schedule.crashed):
                 words = f"the interim {report.verdict} is superseded {named[message_id]} times"
                 schedule.oracle.breaks("I6", words)
 
