@@ -110,10 +110,12 @@ class ExchangeReply(WireModel):
     """What came back from the exchange, unjudged: the host carries it, the bot reads it.
 
     `status` is the HTTP status, or None when no complete answer came (timeout, connection lost);
-    then `detail` says what happened. Header names are lower-case.
+    then `detail` says what happened. Header names are lower-case. `sent` is False only where the host
+    itself answered and the request never left it, as inside a rate limit that it knows.
     """
 
     status: int | None
     body: bytes = b""
     headers: Mapping[str, str] = Field(default_factory=dict)
     detail: str = ""
+    sent: bool = True

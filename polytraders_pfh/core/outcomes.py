@@ -51,6 +51,8 @@ class CancelAnswer:
     not_canceled: Mapping[str, str] | None = None
     from_matching: bool = True
     """False when rate-limit headers prove that a 429 never reached matching."""
+    sent: bool = True
+    """False when the host held the request back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class PostAnswer:
     order_id: str = ""
     order_status: str = ""
     from_matching: bool = True
+    sent: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,7 @@ def judge_cancel(order_id: str, answer: CancelAnswer) -> CancelVerdict:
 
     | answer                                              | verdict |
     |-----------------------------------------------------|---------|
+    | the host held the request back                      | ALIVE   |
     | none, 5xx, 425, a body that cannot be read          | UNKNOWN |
     | 429 with the venue's own headers                    | ALIVE   |
     | 429 without them                                    | UNKNOWN |
@@ -105,7 +109,7 @@ def judge_cancel(order_id: str, answer: CancelAnswer) -> CancelVerdict:
     | id in `not_canceled`, already cancelled or matched  | ASK     |
     | id in `not_canceled`, any other reason (a delay)    | ALIVE   |
     """
-    doubtful = _doubtful(answer.status, answer.from_matching)
+    doubtful = _doubtful(answer)
     if doubtful is not None:
         return CancelVerdict.UNKNOWN if doubtful else CancelVerdict.ALIVE
     if answer.canceled is None or answer.not_canceled is None:
@@ -124,6 +128,7 @@ def judge_post(order_id: str, answer: PostAnswer, *, attempted_before: bool) -> 
 
     | answer                                                  | verdict        |
     |---------------------------------------------------------|----------------|
+    | the host held it back, first attempt                    | REFUSED        |
     | none, 5xx, 425, a body that cannot be read              | UNKNOWN        |
     | 429 with the venue's own headers, first attempt         | REFUSED        |
     | 429 without them                                        | UNKNOWN        |
@@ -138,7 +143,7 @@ def judge_post(order_id: str, answer: PostAnswer, *, attempted_before: bool) -> 
     refused = PostVerdict.UNKNOWN if attempted_before else PostVerdict.REFUSED
     if _DUPLICATED in answer.error.lower() and answer.status is not None:
         return PostVerdict.ARRIVED_BEFORE
-    doubtful = _doubtful(answer.status, answer.from_matching)
+    doubtful = _doubtful(answer)
     if doubtful is not None:
         return PostVerdict.UNKNOWN if doubtful else refused
     if answer.success is None:
@@ -173,12 +178,15 @@ def judge_record(record: OrderRecord) -> RecordVerdict:
     return RecordVerdict.CLOSED if word.startswith(_CLOSED_WORDS) else RecordVerdict.UNKNOWN
 
 
-def _doubtful(status: int | None, from_matching: bool) -> bool | None:
+def _doubtful(answer: CancelAnswer | PostAnswer) -> bool | None:
     """Return True when the request may have landed, False when it surely did not, None for a 200."""
+    status = answer.status
+    if not answer.sent:
+        return False
     if status is None or status >= 500 or status == _RESTARTING:
         return True
     if status == _RATE_LIMITED:
-        return from_matching
+        return answer.from_matching
     if status >= 400:
         return False
     return None if status == 200 else True

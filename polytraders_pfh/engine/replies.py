@@ -29,6 +29,7 @@ def read_cancel(reply: ExchangeReply) -> CancelAnswer:
         if isinstance(not_canceled, dict)
         else None,
         from_matching=_from_matching(reply),
+        sent=reply.sent,
     )
 
 
@@ -43,6 +44,7 @@ def read_post(reply: ExchangeReply) -> PostAnswer:
         order_id=str(body.get("orderID") or ""),
         order_status=str(body.get("status") or "").lower(),
         from_matching=_from_matching(reply),
+        sent=reply.sent,
     )
 
 

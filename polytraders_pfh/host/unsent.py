@@ -36,7 +36,7 @@ def over_limit(call: str, left_ms: int, now_ms: int) -> ExchangeReply:
         "poly-ratelimit-reset": str(until_s),
         "retry-after": str(math.ceil(left_ms / _MS)),
     }
-    return ExchangeReply(status=_TOO_MANY, headers=headers, detail=detail)
+    return ExchangeReply(status=_TOO_MANY, headers=headers, detail=detail, sent=False)
 
 
 def out_of_hours(call: str, window: Window, now_ms: int) -> ExchangeReply:
@@ -51,7 +51,11 @@ def out_of_hours(call: str, window: Window, now_ms: int) -> ExchangeReply:
         body["code"] = window.code
     headers = {NOT_SENT: "trading_status", "retry-after": str(left_s)}
     return ExchangeReply(
-        status=window.status, body=print_json(body).encode("ascii"), headers=headers, detail=detail
+        status=window.status,
+        body=print_json(body).encode("ascii"),
+        headers=headers,
+        detail=detail,
+        sent=False,
     )
 
 
@@ -59,4 +63,6 @@ def unguarded(call: str, why: str) -> ExchangeReply:
     """Return the answer while the dead-man switch is not known to stand: a plain refusal."""
     detail = f"{call} was not sent: {why}"
     body = print_json({"error": detail}).encode("ascii")
-    return ExchangeReply(status=_BAD_REQUEST, body=body, headers={NOT_SENT: "heartbeat"}, detail=detail)
+    return ExchangeReply(
+        status=_BAD_REQUEST, body=body, headers={NOT_SENT: "heartbeat"}, detail=detail, sent=False
+    )

@@ -67,7 +67,7 @@ class Wallet:
     def sign_digest(self, digest: bytes) -> str:
         """Return the signature of a 32-byte hash as r, s and v (27 or 28): 0x and 130 hex digits."""
         signature = self._key.sign_msg_hash(digest)
-        words = signature.r.to_bytes(32, "big") + signature.s.to_bytes(32, "big")
+        words: bytes = signature.r.to_bytes(32, "big") + signature.s.to_bytes(32, "big")
         return "0x" + (words + bytes([signature.v + _V_OFFSET])).hex()
 
     def sign_clob_auth(self, timestamp_s: int, nonce: int) -> str:

@@ -42,6 +42,8 @@ def unread(status: int | None, *, from_matching: bool = True) -> CancelAnswer:
 
 NOT_ANSWERED = "none, 5xx, 425, a body that cannot be read"
 CANCELS = [
+    ("the host held the request back", CancelAnswer(503, sent=False), "alive"),
+    ("the host held the request back", CancelAnswer(None, sent=False), "alive"),
     (NOT_ANSWERED, unread(None), "unknown"),
     (NOT_ANSWERED, unread(500), "unknown"),
     (NOT_ANSWERED, unread(503), "unknown"),
@@ -95,6 +97,9 @@ NO_ID = "200, success, error text, no id (2.1): first attempt"
 SAME_AGAIN = "the same after an attempt in doubt"
 ANYTHING_ELSE = "200, success, anything else (no id, another id)"
 POSTS = [
+    ("the host held it back, first attempt", PostAnswer(503, sent=False), FIRST, "refused"),
+    ("the host held it back, first attempt", PostAnswer(None, sent=False), FIRST, "refused"),
+    (SAME_AGAIN, PostAnswer(503, sent=False), AGAIN, "unknown"),
     (POST_NOT_ANSWERED, PostAnswer(None), FIRST, "unknown"),
     (POST_NOT_ANSWERED, PostAnswer(None, error="Duplicated."), FIRST, "unknown"),
     (POST_NOT_ANSWERED, PostAnswer(500), FIRST, "unknown"),

@@ -30,6 +30,7 @@ REFUSED = [
     reply(429, {"error": "Too Many Requests"}, LIMITED),
     reply(200, {"success": False, "errorMsg": "invalid post-only order: order crosses book", "orderID": ""}),
 ]
+HELD_BACK = ExchangeReply(status=503, detail="POST /order was not sent: post-only for 79 s", sent=False)
 UNKNOWN = [
     no_reply("timeout"),
     no_reply("connection lost"),
@@ -92,6 +93,25 @@ async def test_doubt_about_an_order_that_did_not_land_sends_the_same_bytes_once_
     assert len(host.signer.asked) == 1
     assert len(host.exchange.posted()) == 2
     assert len({order.to_json() for order in host.exchange.posted()}) == 1
+
+
+async def test_post_that_the_host_held_back_was_never_sent_and_is_no_doubt(host: FakeHost) -> None:
+    host.exchange.on_post = lambda exchange, order: HELD_BACK
+
+    report = await host.bot.on_partial_fill(partial(policy="chase"))
+
+    assert report.verdict == "CHASE_REJECTED"
+    assert report.detail == "POST /order was not sent: post-only for 79 s (HTTP 503)"
+    assert len(host.exchange.posted()) == 1
+
+
+async def test_second_send_that_the_host_held_back_says_nothing_of_the_first(host: FakeHost) -> None:
+    answers = [no_reply(), HELD_BACK]
+    host.exchange.on_post = lambda exchange, order: answers.pop(0)
+
+    report = await host.bot.on_partial_fill(partial(policy="chase"))
+
+    assert report.verdict == "CHASE_UNCONFIRMED"
 
 
 async def test_second_send_that_is_refused_as_duplicated_is_looked_up(host: FakeHost) -> None:
