@@ -78,6 +78,13 @@ class Circumstances:
             return verdict in WITHOUT_EVENT
         return verdict in KILLED
 
+    def by_kill(self, finals: Iterable[Report], key: tuple[str, int | None]) -> int:
+        """Return 1 when the kill switch reported on this order at the very moment of an event of its own."""
+        if self.killed_ms is None or (key[1] or 0) < self.killed_ms:
+            return 0
+        about = [r for r in finals if (r.get("order_id"), r.get("event_ts_ms")) == key]
+        return int(len(about) > 1 and any(report.get("verdict") in KILLED for report in about))
+
 
 @dataclass(slots=True)
 class _Ledger:
@@ -221,7 +228,7 @@ def judge_reports(
             f"the PARTIAL of {ts_ms} has {answered[order_id, ts_ms]} final reports",
         )
         for order_id, ts_ms in heard
-        if answered[order_id, ts_ms] != 1
+        if answered[order_id, ts_ms] - known.by_kill(finals, (order_id, ts_ms)) != 1
         and not ((order_id, ts_ms) in known.unaccepted and not answered[order_id, ts_ms])
     ]
     for report in finals:
