@@ -6,17 +6,18 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from random import Random
 from typing import Any, Final
 
 from polytraders_hookspecs import KillSwitchSignal, TickSizeChange
 from polytraders_hookspecs.events import Strategy
+from polytraders_hookspecs.reports import CommandResult
 
 from polytraders_pfh.core.lifecycle import IllegalStep, Step
 from polytraders_pfh.engine.intents import Intent
-from polytraders_pfh.engine.journal import Kind
+from polytraders_pfh.engine.journal import JournalFailed, Kind
 from simulation.disk import Disk
 from simulation.faults import Faults
 from simulation.feed import Feed, decision_event
@@ -269,9 +270,9 @@ class Schedule:
         elif chance < 0.78 and self.killer:
             self.kill()
         elif chance < 0.82 and self.killer:
-            await self._reset()
+            self._reset()
         elif chance < 0.86 and live:
-            await self._command(rng.choice(live))
+            self._command(rng.choice(live))
         elif chance < 0.88 and live:
             self._trader_cancels(rng.choice(live))
         elif chance < 0.93 and self.dies:
@@ -326,25 +327,29 @@ class Schedule:
         if self.rng.random() < 0.3:
             self.loop.later(self.rng.random() * 0.1, task.cancel)
 
-    async def _reset(self) -> None:
+    def _reset(self) -> None:
         process = self.process
         self.setup.switch.on = False
         if process is None:
+            self.oracle.killed = self._kill_is_durable()
             return
         kills = self.kills
         self.oracle.resets += 1
         self.events["reset"] += 1
 
         async def reset() -> None:
-            answer = await process.bot.on_bot_command(BOT, "reset-kill", {})
-            self.story.tell("the kill switch is reset: {}", answer.ok)
+            with suppress(JournalFailed):
+                take(await process.bot.on_bot_command(BOT, "reset-kill", {}))
             self.oracle.resets -= 1
+
+        def take(answer: CommandResult) -> None:
+            self.story.tell("the kill switch is reset: {}", answer.ok)
             if answer.ok and self.kills == kills:
                 self.oracle.killed = False
 
         self.commands.append(process.run(reset()))
 
-    async def _command(self, order: Order) -> None:
+    def _command(self, order: Order) -> None:
         if self.process is None:
             return
         self.story.tell("a person cancels what is left of {}", order.name)

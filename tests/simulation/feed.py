@@ -109,6 +109,7 @@ class Feed:
         if s.rng.random() < 0.7:
             body["filled_usd"] = from_micro(order.filled * order.price // MICRO)
         s.story.tell("{}'s end is told", order.name)
+        order.told_to_life = process.life
         envelope = signed(order.wish.trace, s.clock.now_ms(), body)
         task = process.run(_await(process.bot.on_order_closed(envelope)))
         await asyncio.wait({task, process.died}, return_when=asyncio.FIRST_COMPLETED)

@@ -60,7 +60,9 @@ def _intents(schedule: Schedule, process: Process) -> None:
         if intent.state not in {State.RESTING, State.CLOSED}:
             oracle.breaks("I14", f"{name} is {intent.state.value} at rest; stopped: {intent.stopped!r}")
         working = orders.get(intent.working.order_id)
-        if intent.state is State.RESTING and (working is None or not working.open):
+        if intent.state is State.RESTING and (
+            working is None or (not working.open and working.told_to_life == process.life)
+        ):
             oracle.breaks("I14", f"{name} is believed to rest, and is dead")
         if intent.state is State.CLOSED:
             for order in intent.orders:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from hashlib import sha256
 from typing import Final, NamedTuple
 
-COMMAND: Final = "python -m tests.simulation --seed {seed}"
+COMMAND: Final = "python tests/simulation --seed {seed}"
 
 
 class Broken(NamedTuple):

@@ -33,6 +33,7 @@ class Order:
     failed: int = 0
     lag: int = 0
     filled_at_s: float = 0.0
+    told_to_life: int = 0
 
     @property
     def open(self) -> int:
