@@ -31,6 +31,7 @@ class StepLog:
         """
         facts = {"action": decision.action.value, "row": decision.row, "confirmed": False}
         intent.meant = self.note(Kind.DECIDED, intent, intent.working.order_id, **facts)
+        intent.meant.urge()
 
     async def durable(self, commit: Commit) -> None:
         """Return when it is on disk.

@@ -158,7 +158,6 @@ class Worker:
             if order.idle_s:
                 await asyncio.sleep(order.idle_s)
             await side.chase()
-            await side.settle()
         return side.figures(await self._log(order.url))
 
     async def sign(self, count: int) -> Figures:
@@ -268,9 +267,6 @@ class Floor:
         names = ("event", "book", "cancel", "read", "fdatasync", "sqlite", "post")
         self._found.append(dict(zip(names, stamps, strict=True)))
 
-    async def settle(self) -> None:
-        """Nothing is left under way."""
-
     def figures(self, log: list[Stamp]) -> Figures:
         """Return the figures; `bare` is the round trips alone, without either commit."""
         received = [stamp[2] for stamp in log if stamp[0] == "DELETE"]
@@ -342,11 +338,6 @@ class Ours:
         assert result.value.verdict == "CHASE_ORDER_SUBMITTED", result.value
         self._found.append(_stages(began, ended, self._marks.take(), self._intent_to_post()))
 
-    async def settle(self) -> None:
-        """Let the report be written and published, so that the next chase begins alone."""
-        while self._journal.queued or self._journal.pending:
-            await asyncio.sleep(0)
-
     def figures(self, log: list[Stamp]) -> Figures:
         received = [stamp[2] for stamp in log if stamp[0] == "DELETE"]
         found = Figures(waves=[_waves(log) / len(self._found)])
@@ -391,9 +382,6 @@ class Sdk:
         answer = await asyncio.to_thread(self._react, self._next_id())
         self._found.append((began, perf_counter_ns()))
         assert answer["success"], answer
-
-    async def settle(self) -> None:
-        """Nothing is left under way."""
 
     def figures(self, log: list[Stamp]) -> Figures:
         received = [stamp[2] for stamp in log if stamp[0] == "DELETE"]

@@ -11,6 +11,7 @@ answer said is not waited for: it is durable before the next thing that is.
     seam      the protocol `Journal`, and how a log shared by many hosts implements it
     memory    `MemoryJournal`: the order of things inside one process, and nothing after it
     log       `SqliteJournal`: durable, one file per segment, one writer thread, group commit
+    queue     the way there: quiet, and with a bell
     writer    that thread          batch     one commit's worth         live     opening and rolling over
     segment   one file             shelf     the directory of segments
     reading   read-only queries    chain     the hashes        export   closed segments as JSON lines

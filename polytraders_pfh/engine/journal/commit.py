@@ -18,12 +18,14 @@ class DuplicateRecord(JournalFailed):
 class Commit:
     """What `append` returns. Await it for the record's number; any number of callers may, or none.
 
-    Cancelling who waits takes nothing back: the record is on its way from the moment of `append`.
+    Cancelling who waits takes nothing back: the record is on its way from the moment of `append`. A log may
+    let it lie a little for others to go with; who awaits it, or calls `urge`, has it written at once.
     """
 
-    __slots__ = ("_error", "_seq", "_then")
+    __slots__ = ("_error", "_seq", "_then", "_urge")
 
-    def __init__(self) -> None:
+    def __init__(self, urge: Callable[[], None] | None = None) -> None:
+        self._urge = urge
         self._seq = 0
         self._error: JournalFailed | None = None
         self._then: list[Callable[[Commit], None]] | None = None
@@ -52,6 +54,11 @@ class Commit:
         else:
             self._then.append(told)
 
+    def urge(self) -> None:
+        """Have it written now, with all before it, though nobody waits for it yet."""
+        if self._urge is not None and not self.settled:
+            self._urge()
+
     def settle(self, seq: int, error: JournalFailed | None = None) -> None:
         """Say how it ended. Only the journal calls this, once, in the loop."""
         self._seq, self._error = seq, error
@@ -61,6 +68,7 @@ class Commit:
 
     def __await__(self) -> Generator[asyncio.Future[None], None, int]:
         if not self.settled:
+            self.urge()
             settled = asyncio.get_running_loop().create_future()
             self.then(lambda _: None if settled.done() else settled.set_result(None))
             yield from settled

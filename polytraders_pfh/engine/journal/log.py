@@ -1,6 +1,7 @@
 """The durable log of one host: SQLite in the write-ahead mode, `synchronous=FULL`, one writer thread.
 
-The loop only enqueues and is told once per batch; no SQLite call and no file is touched in it.
+The loop only enqueues and is told once per batch; no SQLite call and no file is touched in it. What nobody
+waits for goes with the next record that somebody does wait for, or after two milliseconds.
 """
 
 import asyncio
@@ -22,6 +23,7 @@ from polytraders_pfh.engine.journal.writer import Writer, start
 SEGMENT_BYTES: Final = 64 * 1024 * 1024
 MAX_QUEUED: Final = 100_000
 _CHUNK: Final = 500
+_LIE_S: Final = 0.002
 
 
 class SqliteJournal:
@@ -42,6 +44,7 @@ class SqliteJournal:
         self._max_queued = max_queued
         self._queued = 0
         self._pending = 0
+        self._ringing: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: Thread | None = None
         self._shut = NOT_OPEN
@@ -78,16 +81,18 @@ class SqliteJournal:
         refused = self._shut or self._refusal(record.kind)
         if refused:
             return failed_commit(JournalFailed(refused))
-        commit = Commit()
+        commit = Commit(self._ring)
         self._queued += 1
-        self._writer.queue.put(Append(record, commit))
+        self._lay(Append(record, commit))
+        if record.kind is Kind.KILL_SWITCH:
+            self._ring()
         return commit
 
     def mark_delivered(self, seq: int) -> None:
         """Note that the bus has this report."""
         self._pending -= 1
         if not self.failed:
-            self._writer.queue.put(Mark(seq))
+            self._lay(Mark(seq))
 
     def head(self) -> Head:
         """Return the number and hash of the last durable record."""
@@ -139,6 +144,19 @@ class SqliteJournal:
         done: asyncio.Future[Path | None] = asyncio.get_running_loop().create_future()
         self._writer.queue.put(Control(what, partial(self._call, _settle(done))))
         return await asyncio.shield(done)
+
+    def _lay(self, item: Append | Mark) -> None:
+        self._writer.queue.lay(item)
+        if self._ringing is None:
+            assert self._loop is not None
+            self._ringing = self._loop.call_later(_LIE_S, self._ring)
+
+    def _ring(self) -> None:
+        """Have the writer take everything now."""
+        if self._ringing is not None:
+            self._ringing.cancel()
+            self._ringing = None
+        self._writer.queue.ring()
 
     async def _paths(self) -> list[Path]:
         return await asyncio.to_thread(self._shelf.segments)

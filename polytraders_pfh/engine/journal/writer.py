@@ -10,7 +10,6 @@ import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from queue import Empty, SimpleQueue
 from typing import Final
 
 from polytraders_pfh.engine.journal import reading
@@ -18,6 +17,7 @@ from polytraders_pfh.engine.journal.batch import Append, Control, Item, Mark, To
 from polytraders_pfh.engine.journal.chain import START, Head
 from polytraders_pfh.engine.journal.commit import JournalFailed
 from polytraders_pfh.engine.journal.live import open_live, roll
+from polytraders_pfh.engine.journal.queue import Queue
 from polytraders_pfh.engine.journal.records import RESERVED, Kind
 from polytraders_pfh.engine.journal.segment import Segment
 from polytraders_pfh.engine.journal.shelf import Shelf
@@ -39,7 +39,7 @@ class Writer:
     """
 
     def __init__(self, shelf: Shelf, segment_bytes: int, tell: Callable[[list[Told]], None]) -> None:
-        self.queue: SimpleQueue[Item] = SimpleQueue()
+        self.queue = Queue()
         self.failed = ""
         self.head: Head = START
         self.pending = 0
@@ -58,7 +58,7 @@ class Writer:
         opened()
         going = True
         while going:
-            going = self._take(self.queue.get())
+            going = self._take(self.queue.wait())
 
     def admits(self, kind: Kind) -> bool:
         """Whether a record of this kind may still be written."""
@@ -108,15 +108,12 @@ class Writer:
             else:
                 self._write(appends, marks)
                 return self._control(item)
-            item = self._more() if len(appends) + len(marks) < _MAX_BATCH else None
+            if len(appends) + len(marks) >= _MAX_BATCH:
+                self.queue.ring()
+                break
+            item = self.queue.take()
         self._write(appends, marks)
         return True
-
-    def _more(self) -> Item | None:
-        try:
-            return self.queue.get_nowait()
-        except Empty:
-            return None
 
     def _write(self, appends: Sequence[Append], marks: Sequence[int]) -> None:
         if not appends and not marks:
