@@ -15,14 +15,20 @@ import argparse
 import multiprocessing
 import os
 import statistics
+import sys
 import tempfile
 from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import Final
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 import chase_exchange
-from chase_sides import COINCURVE, NATIVE, STAGES, Batch, Figures, median, work
+from chase_figures import Figures, median
+from chase_ours import STAGES
+from chase_sides import COINCURVE, NATIVE, Batch, work
 
 ROUND_TRIP_S: Final = 0.020
 COLD_S: Final = 0.007
