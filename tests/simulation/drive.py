@@ -30,7 +30,7 @@ from simulation.story import Broken, Story
 from simulation.truth import MICRO, Order, Wish
 from simulation.world import Market, World
 
-SIZES: Final = (20 * MICRO, 50 * MICRO, 725_806_451, 100 * MICRO + 1, 33_330_000, 200 * MICRO)
+SIZES: Final = (20 * MICRO, 50 * MICRO, 725_806_451, 100 * MICRO + 1, 333_330_000, 200 * MICRO)
 TICKS: Final = (10_000, 1_000)
 
 
@@ -72,6 +72,7 @@ class Schedule:
         self.process: Process | None = None
         self.dies = rng.random() < 0.3
         self.killer = rng.random() < 0.35
+        self.restless = rng.random() < 0.15
         self.durable = rng.random() < (0.85 if self.dies else 0.3)
         self.patience_s = rng.choice((0.5, 5, 60))
         self.crashed = False
@@ -147,7 +148,7 @@ class Schedule:
         self.faults.end()
         self.loop.calm_down()
         self.feed.prompt = True
-        self.dies = self.killer = False
+        self.dies = self.killer = self.restless = False
         self.story.tell("every fault ends here")
         await self.alive()
         for _ in range(200):
@@ -209,12 +210,14 @@ class Schedule:
             self.loop.in_steps(self.rng.randrange(1, 30), self.crash)
         if self.killer and self.rng.random() < 0.06:
             self.loop.in_steps(self.rng.randrange(1, 40), self.kill)
+        if self.restless and self.rng.random() < 0.1:
+            self.loop.in_steps(self.rng.randrange(1, 20), self._tick_changes)
 
     # ---- what befalls it
 
     def _list_markets(self) -> None:
         for number in range(self.rng.choice((1, 2))):
-            market = self.world.markets[str(100 + number)] = Market()
+            market = self.world.markets[str(100 + number)] = Market(self.rng.choice((*TICKS, TICKS[0])))
             market.mid += 10_000 * self.rng.randrange(-2, 3)
 
     def _place(self) -> None:
@@ -222,7 +225,7 @@ class Schedule:
         rng, world = self.rng, self.world
         side = rng.choice(("BUY", "SELL"))
         token = rng.choice(tuple(world.markets))
-        away = rng.randrange(-3, 2) if side == "BUY" else rng.randrange(-1, 4)
+        away = rng.choice((-3, -2, -2, -1, -1, 0, 1)) * (1 if side == "BUY" else -1)
         policy = rng.choice((None, "hold", "cancel", *("chase",) * 12))
         wish = Wish(
             root_id=world.new_id(),
@@ -307,6 +310,7 @@ class Schedule:
 
     def _trader_cancels(self, order: Order) -> None:
         if order.status == "LIVE":
+            order.taken_away = True
             self.world.end(order, "its trader cancelled it")
             self.events["trader cancels"] += 1
 

@@ -36,6 +36,8 @@ NAMES: Final = {
     "I18": "determinism: the same seed yields the same trace",
     "I20": "a cancellation is not lost",
     "LC": "lifecycle: no step that the table does not have",
+    "guard": "the last check before the send never finds anything to hold back",
+    "revival": "what its owner took off the book is not posted again",
 }
 
 
@@ -51,6 +53,7 @@ class Oracle:
         self.resets = 0
         self.answers: dict[tuple[str, int], tuple[int, ExecutionReport]] = {}
         self.unread: set[str] = set()
+        self.doubted: set[str] = set()
         self.most_in_flight = 0
 
     def breaks(self, invariant: str, words: str) -> None:
@@ -93,6 +96,9 @@ class Oracle:
         for other in wish.orders:
             if other is not order and other.open:
                 self.breaks("I3", f"{order.name} is posted while {other.name} is {other.status}")
+        for other in wish.orders:
+            if other.taken_away and other.order_id not in self.doubted:
+                self.breaks("revival", f"{order.name} is posted, and its owner had cancelled {other.name}")
         for order_id in wish.sent:
             if order_id != order.order_id and order_id not in self._w.orders:
                 self.breaks("I3", f"{order.name} is posted while an earlier post is in doubt")
@@ -110,6 +116,7 @@ class Oracle:
         """Note whether a cancel's answer leaves it in doubt."""
         if doubtful:
             self.unread.add(order_id)
+            self.doubted.add(order_id)
 
     def reads(self, order_id: str) -> None:
         """Note that an order's record is read."""
@@ -160,6 +167,8 @@ class Oracle:
     def answers_event(self, key: tuple[str, int], life: int, report: ExecutionReport) -> None:
         """Judge the answer to an event."""
         if report.verdict == "EVENT_REJECTED":
+            if not self._w.orders[key[0]].wish.bare:
+                self.breaks("I6", "an authentic event was refused")
             return
         first = self.answers.get(key)
         if first is not None and first[0] == life and first[1].report_id != report.report_id:

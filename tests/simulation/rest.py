@@ -24,6 +24,7 @@ async def judge_rest(schedule: Schedule, process: Process) -> None:
     _tasks(schedule)
     _intents(schedule, process)
     _baseline(schedule, process)
+    _guard(schedule, process)
     _after_kill(schedule, process)
     reports = _published(schedule)
     _events(schedule, process, reports)
@@ -91,6 +92,13 @@ def _baseline(schedule: Schedule, process: Process) -> None:
     for what, count in counts.items():
         if count:
             schedule.oracle.breaks("I13", f"{count} {what} at rest")
+
+
+def _guard(schedule: Schedule, process: Process) -> None:
+    trips = process.engine.tools.metrics.invariant_trips._value.get()
+    if trips and not schedule.setup.neighbour:
+        why = [intent.stopped for intent in process.engine.tools.intents if intent.stopped]
+        schedule.oracle.breaks("guard", f"{trips:.0f} times: {' '.join(why)}")
 
 
 def _after_kill(schedule: Schedule, process: Process) -> None:

@@ -34,6 +34,7 @@ class Order:
     lag: int = 0
     filled_at_s: float = 0.0
     told_to_life: int = 0
+    taken_away: bool = False
 
     @property
     def open(self) -> int:

@@ -87,7 +87,8 @@ class World:
         rest = order.open
         if order.status == "COMING" or not rest:
             return
-        some = self.rng.choice((rest, rest // 2, rest // 3, rest // 5, max(rest - 3 * MICRO, 1), 7 * MICRO))
+        parts = (rest, rest // 2, rest // 3, rest // 5, rest // 8, rest // 20, rest // 50, 7 * MICRO)
+        some = self.rng.choice(parts) if self.rng.random() < 0.9 else max(rest - 3 * MICRO, 1)
         order.lag = max(1, min(some, rest))
         order.matched += order.lag
         order.filled_at_s = self.loop.now_s
@@ -119,7 +120,7 @@ class World:
         market, rng, faults = self.markets[token], self.rng, self.faults
         tick = market.tick
         bid = max(market.mid // tick * tick - tick * rng.randrange(0, 2), tick)
-        ask = min(bid + tick * rng.randrange(1, 4), MICRO - tick)
+        ask = min(bid + tick * rng.randrange(1, 3), MICRO - tick)
         size = rng.choice((100 * MICRO, *(9_000 * MICRO,) * 9))
         bids = tuple((bid - i * tick, size) for i in range(3) if bid > i * tick)
         asks = tuple((ask + i * tick, size) for i in range(3) if ask + i * tick < MICRO)
@@ -346,6 +347,7 @@ class World:
         order.status, status = "LIVE", "live"
         self.changed = True
         self.story.tell("{} lands: {} {} at {}", order.name, order.wish.side, order.size, order.price)
+        self._drift(order)
         if self.faults.strikes("orders are delayed", 0.3):
             order.status, status = "DELAYED", "delayed"
             self.loop.later(self.rng.random() * 2, self._wake, order)
@@ -355,6 +357,12 @@ class World:
         return reply(
             200, {"success": True, "errorMsg": "", "orderID": order.order_id, "status": status}
         )
+
+    def _drift(self, order: Order) -> None:
+        """Let the market run away from an order that has just come, as markets do."""
+        if self.rng.random() < 0.7:
+            market = self.markets[order.wish.token]
+            market.mid += market.tick if order.wish.buying else -market.tick
 
     def _wake(self, order: Order) -> None:
         if order.status == "DELAYED":
