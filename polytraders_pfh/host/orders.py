@@ -3,7 +3,8 @@
 Two sources tell of fills. Order events and records carry a cumulative amount; trades carry one fill
 each. Either may come first, late, twice or never, and a trade may fail after it was counted, so:
 
-- the exchange's cumulative word only rises, unless a strictly newer word of its own lowers it;
+- the exchange's cumulative word only rises, unless a strictly newer word of its own lowers it; a record
+  carries no date, so what only a record has said is lowered by no dated word;
 - trades are counted once per trade id, and the larger of the two sources holds;
 - a failed trade is taken back, unless the exchange's cumulative word has already come down for it.
 
@@ -69,6 +70,7 @@ class TrackedOrder:
     ended_ns: int = 0
     _said_micro: int = 0
     _said_ms: int = 0
+    _undated: bool = False
     _lowered_micro: int = 0
     _trades: dict[str, int] = field(default_factory=dict)
     _failed: dict[str, int] = field(default_factory=dict)
@@ -160,11 +162,13 @@ class TrackedOrder:
     def _heard_cumulative(self, shares_micro: int, ts_ms: int | None) -> None:
         if self._from_memory:
             self._said_micro, self._said_ms, self._from_memory = shares_micro, ts_ms or 0, False
+            self._undated = ts_ms is None
         elif ts_ms is None or ts_ms == self._said_ms:
+            self._undated = self._undated or (ts_ms is None and shares_micro > self._said_micro)
             self._said_micro = max(self._said_micro, shares_micro)
-        elif ts_ms > self._said_ms:
+        elif ts_ms > self._said_ms and not (self._undated and shares_micro < self._said_micro):
             self._lowered_micro += max(0, self._said_micro - shares_micro)
-            self._said_micro, self._said_ms = shares_micro, ts_ms
+            self._said_micro, self._said_ms, self._undated = shares_micro, ts_ms, False
 
     def _in_shares(self, matched_micro: int, original_micro: int | None) -> int:
         """Undo the other convention: sizes written as millionths, so that 100 shares read 100000000."""

@@ -64,6 +64,9 @@ def filled_after(*sightings: OrderNews | tuple[str, int, bool]) -> list[int]:
         ([news("25"), news("20")], [25, 25]),
         ([news("250", 1)], [100]),
         ([news("25", 5), news("25", 5), news("10", 5)], [25, 25, 25]),
+        # a record carries no date: a dated word from before it may come later and takes nothing back
+        ([news("25"), news("0", 1), news("25", 1)], [25, 25, 25]),
+        ([news("10", 1), news("25"), news("15", 2), news("25", 3), news("20", 4)], [10, 25, 25, 25, 20]),
     ],
 )
 def test_any_order_of_sightings_gives_the_true_filled_amount(sightings: list[Any], levels: list[int]) -> None:
@@ -103,6 +106,15 @@ def test_after_a_restart_memory_holds_until_the_exchanges_first_word(first: Any,
         tracked.saw_trade(first[0], first[1] * 1_000_000, failed=first[2])
 
     assert tracked.filled_micro // 1_000_000 == level
+
+
+def test_after_a_restart_too_an_undated_record_is_not_lowered_by_an_older_dated_word() -> None:
+    tracked = order()
+    tracked.remember(0, 7)
+    tracked.saw(news("25"))
+    tracked.saw(news("0", 1))
+
+    assert tracked.filled_micro == 25_000_000
 
 
 @pytest.mark.parametrize(
