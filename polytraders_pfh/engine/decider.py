@@ -133,7 +133,7 @@ class Decider:
         if order.order_id != work.fill.order_id:
             for older in intent.orders:
                 if older.order_id == work.fill.order_id:
-                    take_cumulative(work, older, latest_ms)
+                    take_cumulative(work, older, latest_ms, replaced=True)
             return Ending(Reason.REMAINDER_CLOSED, detail="a chase order has taken its place")
         newest = work.fill.event_ts_ms >= order.last_event_ms
         take_cumulative(work, order, latest_ms)

@@ -55,8 +55,11 @@ def remainder_of(work: Work, intent: Intent, limits: Limits, now_ms: int) -> Rem
     )
 
 
-def take_cumulative(work: Work, order: ChainOrder, latest_ms: int) -> None:
+def take_cumulative(work: Work, order: ChainOrder, latest_ms: int, *, replaced: bool = False) -> None:
     """Take an event's cumulative fill; a newer event that takes a fill back says so.
+
+    What an order had filled that is `replaced` was read when it died, and the chain is measured by that:
+    a fill that is taken back there frees nothing to be bought again.
 
     Amounts in pUSD round a size down by less than one micro-pUSD's worth of shares, so that much is
     not a reversal. Nor is an event that only lags behind what the exchange's record said meanwhile. An
@@ -68,7 +71,7 @@ def take_cumulative(work: Work, order: ChainOrder, latest_ms: int) -> None:
     if fill.event_ts_ms >= order.last_event_ms:
         if filled + rounding < order.told_micro:
             work.warnings += (Reason.FILL_REVERSED,)
-            order.filled_micro = filled
+            order.filled_micro = order.filled_micro if replaced else filled
         order.told_micro = filled
     order.filled_micro = max(order.filled_micro, filled)
     order.last_event_ms = max(order.last_event_ms, min(fill.event_ts_ms, latest_ms))

@@ -163,6 +163,18 @@ async def test_fill_that_is_taken_back_is_warned_about_and_decided_anew(host: Fa
     assert report.verdict == "HOLD_REMAINDER"
 
 
+async def test_fill_of_a_replaced_order_that_is_taken_back_frees_nothing_to_buy_again(host: FakeHost) -> None:
+    await host.bot.on_partial_fill(partial(policy="chase"))
+    await host.bot.on_partial_fill(partial(filled="300", remaining="150", at_ms=NOW_MS + 1))
+    intent = host.bot._engine.tools.intents.get(ROOT)
+    before = intent.bounds.rest(intent.children())
+
+    report = await host.bot.on_partial_fill(partial(filled="0", remaining="450", at_ms=NOW_MS + 2))
+
+    assert (report.verdict, report.warnings) == ("REMAINDER_CLOSED", ("FILL_REVERSED",))
+    assert intent.bounds.rest(intent.children()) == before
+
+
 async def test_event_that_lags_behind_the_record_read_for_a_chase_is_no_reversal(host: FakeHost) -> None:
     host.exchange.orders[ROOT].matched = 400_000_000
     await host.bot.on_partial_fill(partial(policy="chase"))
