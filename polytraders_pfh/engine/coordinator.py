@@ -151,7 +151,8 @@ class Coordinator:
     async def _look_again(self, shed: ShedEvent) -> None:
         """Handle the newest event of an order that was shed, now that there is room."""
         span = self._t.traces.start(names.SPAN_PARTIAL_FILL, shed.fill.trace_id)
-        work = Work(shed.fill, Answer(), span, self._t.clock.monotonic_ns(), interim=shed.report)
+        began_ns = self._t.clock.monotonic_ns()
+        work = Work(shed.fill, Answer(), span, began_ns, interim=shed.report, draft=shed.draft)
         try:
             await self._handle(work, shed.envelope)
         except Rejected as e:
@@ -166,13 +167,13 @@ class Coordinator:
         """Too much at once: the order keeps resting, is reported, and is looked at again."""
         self._t.metrics.shed.inc()
         if intent is None:
-            intent = await new_intent(work.fill, self._orders, self._timeout_s)
+            intent = work.draft = await self._drawn(work)
         ending = Ending(Reason.PARTIAL_FILL_SHED)
         if work.interim is not None:
             report = work.interim
         else:
             report = await self._reporter.finish(work, intent, None, ending, final=False)
-        replaced = self._shed.put(ShedEvent(envelope, work.fill, report))
+        replaced = self._shed.put(ShedEvent(envelope, work.fill, report, work.draft))
         if replaced is not None:
             older = Work(replaced.fill, Answer(), work.span, work.began_ns, interim=replaced.report)
             told = Ending(Reason.PARTIAL_FILL_SHED, detail="a newer event of this order took its place")
@@ -181,7 +182,7 @@ class Coordinator:
 
     async def _adopt(self, work: Work) -> Intent:
         """Take an order that was not known before, bounded by what its strategy declared."""
-        intent = await new_intent(work.fill, self._orders, self._timeout_s)
+        intent = await self._drawn(work)
         known = self._t.intents.get(work.fill.order_id)
         if known is not None:
             return known
@@ -190,6 +191,10 @@ class Coordinator:
             return intent
         self._t.intents.add(intent)
         return intent
+
+    async def _drawn(self, work: Work) -> Intent:
+        """Return the intent that an event would begin. What was asked for it once is not asked again."""
+        return work.draft or await new_intent(work.fill, self._orders, self._timeout_s)
 
     async def _decide_under_lock(self, work: Work, intent: Intent) -> tuple[Decision | None, Ending | None]:
         """Decide with the intent's lock held; it stays held when this returns, and only then."""

@@ -42,7 +42,7 @@ DECISIONS_LOG: Final = logging.getLogger("polytraders_pfh.decisions")
 
 @dataclass(slots=True)
 class Work:
-    """One accepted event on its way to its report."""
+    """One accepted event on its way to its report. `draft` is the intent that it would begin, once known."""
 
     fill: Fill
     answer: Answer
@@ -50,6 +50,7 @@ class Work:
     began_ns: int
     warnings: tuple[Reason, ...] = ()
     interim: ExecutionReport | None = None
+    draft: Intent | None = None
 
 
 class Reporter:

@@ -5,16 +5,18 @@ from dataclasses import dataclass
 from polytraders_hookspecs.events import SignedEvent
 from polytraders_hookspecs.reports import ExecutionReport
 
+from polytraders_pfh.engine.intents import Intent
 from polytraders_pfh.engine.reporting import Fill
 
 
 @dataclass(frozen=True, slots=True)
 class ShedEvent:
-    """One event, and the report that said it was shed."""
+    """One event, and the report that said it was shed; with the intent that it would begin, if it does."""
 
     envelope: SignedEvent
     fill: Fill
     report: ExecutionReport
+    draft: Intent | None = None
 
 
 class Shed:

@@ -3,7 +3,20 @@
 import asyncio
 from pathlib import Path
 
-from support.fake_host import NOW_MS, ROOT, FakeExchange, FakeHost, Resting, book, no_reply, partial
+from polytraders_hookspecs import OrderFacts
+from support.fake_host import (
+    MARKET,
+    NOW_MS,
+    ROOT,
+    TOKEN,
+    TRACE,
+    FakeExchange,
+    FakeHost,
+    Resting,
+    book,
+    no_reply,
+    partial,
+)
 
 from polytraders_pfh.core.lifecycle import State
 
@@ -81,4 +94,40 @@ async def test_old_event_of_an_order_that_has_ended_leaves_nothing_behind(tmp_pa
 
     assert report.verdict == "REMAINDER_CLOSED"
     assert host.bot._engine.tools.intents.get(ROOT).state is State.CLOSED
+    await host.stop()
+
+
+async def test_shed_event_whose_facts_cannot_be_asked_for_again_gets_its_final_report(tmp_path: Path) -> None:
+    host = living(tmp_path, journal={"durable": False}, execution={"max_in_flight": 1})
+    await host.start()
+    other, let_go = "0x" + "d4" * 32, asyncio.Event()
+    host.orders.known[other] = OrderFacts(
+        order_id=other,
+        market_id=MARKET,
+        token_id=TOKEN,
+        trace_id=TRACE,
+        side="BUY",
+        price="0.62",
+        size_shares="725.806451",
+        filled_shares="322.580645",
+        status="PARTIAL",
+    )
+
+    async def slowly(exchange: FakeExchange, order_ids: tuple[str, ...]) -> None:
+        await let_go.wait()
+
+    host.exchange.on_cancel = slowly
+    first = asyncio.ensure_future(host.bot.on_partial_fill(partial(policy="cancel")))
+    await asyncio.sleep(0)
+
+    shed = await host.bot.on_partial_fill(
+        partial(order_id=other, market_id=None, token_id=None, strategy=None, policy=None)
+    )
+    host.orders.known.clear()
+    let_go.set()
+    await first
+    published = await host.reports.until(3)
+
+    assert (shed.verdict, shed.final) == ("PARTIAL_FILL_SHED", False)
+    assert [r["supersedes"] for r in published if r["order_id"] == other and r["final"]] == [shed.report_id]
     await host.stop()
