@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from typing import Any, Final
 
@@ -206,12 +207,17 @@ class Schedule:
 
     def _at_call(self) -> None:
         """A request has just left: now and then the worst moment for something else."""
-        if self.dies and self.rng.random() < 0.06:
-            self.loop.in_steps(self.rng.randrange(1, 30), self.crash)
-        if self.killer and self.rng.random() < 0.06:
-            self.loop.in_steps(self.rng.randrange(1, 40), self.kill)
-        if self.restless and self.rng.random() < 0.1:
-            self.loop.in_steps(self.rng.randrange(1, 20), self._tick_changes)
+        for wanted, chance, steps, act in (
+            ("dies", 0.06, 30, self.crash),
+            ("killer", 0.06, 40, self.kill),
+            ("restless", 0.1, 20, self._tick_changes),
+        ):
+            if getattr(self, wanted) and self.rng.random() < chance:
+                self.loop.in_steps(self.rng.randrange(1, steps), partial(self._while, wanted, act))
+
+    def _while(self, wanted: str, act: Callable[[], None]) -> None:
+        if getattr(self, wanted):
+            act()
 
     # ---- what befalls it
 
