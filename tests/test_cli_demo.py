@@ -13,7 +13,7 @@ from support.demo_stage import recorded_file
 from support.market_files import write_lines
 
 from polytraders_pfh import __version__
-from polytraders_pfh.cli import main
+from polytraders_pfh.cli import DEFAULT_FAULTS, main
 from polytraders_pfh.demo.board import Board
 from polytraders_pfh.demo.run import Run
 from polytraders_pfh.demo.world import World
@@ -56,6 +56,16 @@ def test_demo_json_is_one_object_and_nothing_else_and_one_seed_repeats_it() -> N
     for timing in ("seconds", "frames_per_second"):
         del told[timing], told_again[timing]
     assert told == told_again
+
+
+def test_demo_with_faults_kills_its_host_names_what_went_wrong_and_violates_nothing() -> None:
+    ended = run(*QUICK, "--json", "--seed", "8", "--faults")
+
+    told = json.loads(ended.stdout)
+    assert (ended.exit_code, told["violations"], told["faults_seed"]) == (0, 0, DEFAULT_FAULTS), ended.output
+    assert told["restarts"] >= 2
+    assert len(told["faults"]) >= 5
+    assert all(count > 0 for count in told["faults"].values())
 
 
 def test_demo_plays_real_recorded_books_and_says_whose_they_are() -> None:

@@ -45,6 +45,7 @@ class Board:
         verdicts: Final reports by verdict.
         news: The newest verdicts: card, verdict and micro-shares filled by then, oldest first.
         killed: Whether the kill switch is on.
+        faults: How many faults took place, and `restarts` how often the host was started again.
     """
 
     def __init__(self) -> None:
@@ -53,6 +54,7 @@ class Board:
         self.warnings: Counter[str] = Counter()
         self.news: deque[tuple[Card, str, int]] = deque(maxlen=NEWS_KEPT)
         self.killed = False
+        self.faults = self.restarts = 0
         self._by_root: dict[str, Card] = {}
 
     def placed(self, intents: Iterable[Intent]) -> None:

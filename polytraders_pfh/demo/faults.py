@@ -106,7 +106,7 @@ class SeededFaults:
     async def before_commit(self, call: Call) -> Answer | Cut | None:
         """Do what goes wrong before the request takes effect."""
         self.pass_time()
-        self._note_root(call)
+        self.note_root(call)
         asked = subject(call)
         if self._caught(call, after=False):
             return await self._strike()
@@ -166,7 +166,7 @@ class SeededFaults:
         finally:
             self.held -= 1
 
-    def _note_root(self, call: Call) -> None:
+    def note_root(self, call: Call) -> None:
         """Note the first order under its builder code: a strategy's own."""
         builder = builder_in(call) if subject(call) == "post" else ""
         if builder and builder not in self._builders:

@@ -93,11 +93,11 @@ class MortalJournal:
     def _write_next(self) -> None:
         if self._underway:
             record, commit = self._underway.popleft()
-            self._log.append(record).then(lambda kept: self._context.run(_settle, commit, kept))
+            self._log.append(record).then(lambda kept: self._context.run(self._settle, commit, kept))
 
-
-def _settle(commit: Commit, kept: Commit) -> None:
-    commit.settle(kept.seq, kept.error)
+    def _settle(self, commit: Commit, kept: Commit) -> None:
+        if not self._dead:
+            commit.settle(kept.seq, kept.error)
 
 
 class MortalHandler:

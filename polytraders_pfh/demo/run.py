@@ -199,6 +199,8 @@ class _Stage:
         facts, reports = self._w.exchange.facts, self._lockstep.reports
         self._run.board.happened(facts[self._facts_seen :])
         self._run.board.reported(reports[self._reports_seen :])
+        if (trouble := self._w.trouble) is not None:
+            self._run.board.faults, self._run.board.restarts = trouble.met.total(), trouble.restarts
         self._facts_seen, self._reports_seen = len(facts), len(reports)
 
     def _progress(self) -> Progress:

@@ -140,6 +140,10 @@ class LiveTable:
         for verdict, count in self._board.verdicts.most_common():
             text.append(f"{count} ", style="bold")
             text.append(f"{short_verdict(verdict)}   ", style=verdict_style(verdict))
+        if self._board.faults:
+            text.append(
+                f"  {self._board.faults} faults, {self._board.restarts} restarts ", style="bold magenta"
+            )
         if self._board.killed:
             text.append(" KILL SWITCH ON ", style="bold white on red")
         return text if text.plain else Text("waiting for the first partial fill …", style="dim")

@@ -16,7 +16,14 @@ from support.demo_stage import (
     order_event,
 )
 
-from polytraders_pfh.demo.oracle import HistoryJudge, Violation, judge_books, judge_reports
+from polytraders_pfh.demo.oracle import (
+    Circumstances,
+    HistoryJudge,
+    Violation,
+    judge_books,
+    judge_kill,
+    judge_reports,
+)
 from polytraders_pfh.demo.truth import Fact, KillMark
 from polytraders_pfh.paper.core.ledger import Audit
 from polytraders_pfh.paper.core.model import (
@@ -222,6 +229,58 @@ def test_a_report_about_an_event_that_nobody_sent_is_named_unless_the_kill_switc
 
     assert [v.rule for v in judged(report(), stray)] == ["one-report"]
     assert judged(report(), stray | {"verdict": "KILL_SWITCH_ACTIVE"}) == []
+
+
+def judged_in(circumstances: Circumstances, *reports: dict[str, Any]) -> list[str]:
+    record = order_event(UPDATED, matched=30).record
+    levels = {ROOT: {0, 30 * MICRO}}
+    found = judge_reports(reports, (partial(),), {ROOT: record}, levels, circumstances)
+    return [violation.rule for violation in found]
+
+
+def test_an_event_that_no_log_accepted_may_go_without_a_report_and_may_not_have_two() -> None:
+    died = Circumstances(unaccepted=frozenset({(ROOT, T0)}))
+
+    assert judged_in(died) == []
+    assert judged_in(died, report()) == []
+    assert judged_in(died, report(), report(report_id="rep_2")) == ["one-report"]
+
+
+def test_the_kill_switch_may_say_what_it_found_and_nothing_else_may() -> None:
+    killed = Circumstances(killed_ms=T0 + 5)
+    later = {"event_ts_ms": T0 + 5, "report_id": "rep_2"}
+
+    assert judged_in(killed, report(), report(**later, verdict="CANCEL_UNCONFIRMED")) == []
+    assert judged_in(killed, report(), report(**later, verdict="CHASE_ORDER_SUBMITTED")) == ["one-report"]
+    earlier = later | {"event_ts_ms": T0 + 4}
+    assert judged_in(killed, report(), report(**earlier, verdict="CANCEL_UNCONFIRMED")) == ["one-report"]
+
+
+def test_at_an_events_own_moment_the_kill_switch_may_speak_beside_its_report() -> None:
+    spoken = report(report_id="rep_2", verdict="KILL_SWITCH_ACTIVE")
+
+    assert judged_in(Circumstances(killed_ms=T0), report(), spoken) == []
+    assert judged_in(Circumstances(killed_ms=T0), spoken) == []
+    assert judged_in(Circumstances(killed_ms=T0 + 1), report(), spoken) == ["one-report"]
+
+
+def test_an_order_that_never_arrived_has_all_of_it_left() -> None:
+    lost = Circumstances(unarrived={CHASE_ONE: 20 * MICRO}, killed_ms=T0)
+    about = {"order_id": CHASE_ONE, "event_ts_ms": T0 + 1, "verdict": "CANCEL_UNCONFIRMED"}
+    whole = report(**about, filled_usd=Decimal(0), remaining_usd=Decimal(20), original_size_usd=Decimal(20))
+
+    assert judged_in(lost, report(), whole) == []
+    assert judged_in(lost, report(), whole | {"filled_usd": Decimal(1)}) == ["remainder"]
+    assert judged_in(Circumstances(killed_ms=T0), report(), whole) == ["remainder"]
+
+
+def test_a_part_filled_order_that_the_kill_switch_left_open_is_named() -> None:
+    left = [order_event(UPDATED, matched=30), KillMark(T0 + 1)]
+
+    assert [(v.rule, v.where) for v in judge_kill(left)] == [("kill-left", ROOT)]
+    assert judge_kill(left[:1]) == []
+    assert judge_kill([*left, order_event(CANCELLED, matched=30, status=GONE)]) == []
+    assert judge_kill([order_event(PLACED), KillMark(T0 + 1)]) == []
 
 
 @pytest.mark.parametrize(

@@ -179,6 +179,20 @@ def test_the_summary_names_each_violation_with_its_figures_and_what_was_skipped(
     assert "stopped early" in text
 
 
+def test_the_summary_and_the_json_object_name_the_faults_met_and_only_when_there_were_to_be_some() -> None:
+    plan = replace(PLAN, faults=7)
+    wrong = replace(RESULT, plan=plan, faults={"read_lost": 2, "cancel_answer_lost": 3}, restarts=1)
+
+    text, told = printed(wrong), json.loads(json_text(wrong))
+
+    assert "What went wrong meanwhile (5 times, 2 kinds; 1 restart of the host)" in text
+    assert text.index("3 cancel_answer_lost") < text.index("2 read_lost")
+    assert told["faults"] == {"cancel_answer_lost": 3, "read_lost": 2}
+    assert (told["faults_seed"], told["restarts"]) == (7, 1)
+    assert "went wrong" not in printed(RESULT)
+    assert not {"faults", "restarts"} & json.loads(json_text(RESULT)).keys()
+
+
 def test_the_json_object_has_every_promised_member() -> None:
     broken = replace(RESULT, violations=(Violation("overfill", "intent 1", "101 of 100"),))
 

@@ -12,6 +12,8 @@ from polytraders_pfh.demo.flow import RecordedFlow, SyntheticMarkets
 from polytraders_pfh.demo.lanes import POLICIES
 from polytraders_pfh.demo.result import Plan, Progress, Result
 from polytraders_pfh.demo.run import Run, Watcher
+from polytraders_pfh.demo.trouble import SETTINGS
+from polytraders_pfh.demo.world import BOT_SETTINGS
 from polytraders_pfh.paper.core.model import (
     MICRO,
     OrderEvent,
@@ -37,9 +39,11 @@ async def short_run(
     *,
     duration_ms: int = 90_000,
     after_move: Watcher | None = None,
+    faults: int | None = None,
 ) -> Result:
     """A synthetic market of a minute and a half, as fast as it goes."""
-    plan = Plan(SyntheticMarkets(seed, 1, duration_ms), seed, tuple(policies))
+    settings = BOT_SETTINGS if faults is None else SETTINGS
+    plan = Plan(SyntheticMarkets(seed, 1, duration_ms), seed, tuple(policies), None, settings, faults)
     return await Run(plan, after_move=after_move).play(_unseen)
 
 
