@@ -178,6 +178,8 @@ class Coordinator:
             older = Work(replaced.fill, Answer(), work.span, work.began_ns, interim=replaced.report)
             told = Ending(Reason.PARTIAL_FILL_SHED, detail="a newer event of this order took its place")
             await self._reporter.finish(older, intent, None, told)
+        if not self._t.intents.full:
+            self.look_again()  # room may have come while the facts were asked for, with nobody left to look
         return report
 
     async def _adopt(self, work: Work) -> Intent:

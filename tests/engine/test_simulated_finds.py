@@ -45,6 +45,21 @@ async def die(host: FakeHost) -> None:
     await engine.tools.journal.close()
 
 
+def described(order_id: str) -> OrderFacts:
+    """Return what the order-lifecycle manager says of an order like the card's."""
+    return OrderFacts(
+        order_id=order_id,
+        market_id=MARKET,
+        token_id=TOKEN,
+        trace_id=TRACE,
+        side="BUY",
+        price="0.62",
+        size_shares="725.806451",
+        filled_shares="322.580645",
+        status="PARTIAL",
+    )
+
+
 async def test_event_that_comes_again_while_recovery_waits_gets_the_first_answer_and_one_end(
     tmp_path: Path,
 ) -> None:
@@ -97,21 +112,41 @@ async def test_old_event_of_an_order_that_has_ended_leaves_nothing_behind(tmp_pa
     await host.stop()
 
 
+async def test_room_that_comes_while_a_shed_event_is_described_is_used_for_it(tmp_path: Path) -> None:
+    host = living(tmp_path, journal={"durable": False}, execution={"max_in_flight": 1})
+    await host.start()
+    other, let_go, asked, told = "0x" + "d4" * 32, asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def slowly(exchange: FakeExchange, order_ids: tuple[str, ...]) -> None:
+        await let_go.wait()
+
+    async def facts(order_id: str) -> OrderFacts:
+        asked.set()
+        await told.wait()
+        return described(order_id)
+
+    host.exchange.on_cancel, host.orders.get = slowly, facts
+    first = asyncio.ensure_future(host.bot.on_partial_fill(partial(policy="cancel")))
+    await asyncio.sleep(0)
+    shedding = asyncio.ensure_future(host.bot.on_partial_fill(partial(order_id=other, market_id=None)))
+    async with asyncio.timeout(5):
+        await asked.wait()
+    let_go.set()
+    await first
+    told.set()
+    shed = await shedding
+    published = await host.reports.until(3)
+
+    assert shed.verdict == "PARTIAL_FILL_SHED"
+    assert [r["supersedes"] for r in published if r["order_id"] == other and r["final"]] == [shed.report_id]
+    await host.stop()
+
+
 async def test_shed_event_whose_facts_cannot_be_asked_for_again_gets_its_final_report(tmp_path: Path) -> None:
     host = living(tmp_path, journal={"durable": False}, execution={"max_in_flight": 1})
     await host.start()
     other, let_go = "0x" + "d4" * 32, asyncio.Event()
-    host.orders.known[other] = OrderFacts(
-        order_id=other,
-        market_id=MARKET,
-        token_id=TOKEN,
-        trace_id=TRACE,
-        side="BUY",
-        price="0.62",
-        size_shares="725.806451",
-        filled_shares="322.580645",
-        status="PARTIAL",
-    )
+    host.orders.known[other] = described(other)
 
     async def slowly(exchange: FakeExchange, order_ids: tuple[str, ...]) -> None:
         await let_go.wait()
@@ -120,9 +155,7 @@ async def test_shed_event_whose_facts_cannot_be_asked_for_again_gets_its_final_r
     first = asyncio.ensure_future(host.bot.on_partial_fill(partial(policy="cancel")))
     await asyncio.sleep(0)
 
-    shed = await host.bot.on_partial_fill(
-        partial(order_id=other, market_id=None, token_id=None, strategy=None, policy=None)
-    )
+    shed = await host.bot.on_partial_fill(partial(order_id=other, market_id=None, token_id=None))
     host.orders.known.clear()
     let_go.set()
     await first
