@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any, Final
 
-from polytraders_hookspecs import read_json
+from polytraders_hookspecs import ExecutionReport, read_json
 
 from polytraders_pfh.demo.errors import NotAtRest
 from polytraders_pfh.demo.lives import Lives
@@ -38,6 +38,13 @@ class Lockstep:
         self._unseen_steps = 0
         if isinstance(world.hosts, Lives):
             world.hosts.at_death.append(self._take_reports)
+
+    def expect(self, reports: Iterable[ExecutionReport]) -> None:
+        """Be at rest only once the bus has these final reports too."""
+        self._awaited |= {(report.order_id or "", report.event_ts_ms or 0) for report in reports}
+        self._awaited -= {
+            (r.get("order_id", ""), r.get("event_ts_ms", 0)) for r in self.reports if r["final"]
+        }
 
     async def after_step(self) -> bool:
         """Tell the streams what the step did; wait when it concerned an order of ours. True when it did."""

@@ -22,6 +22,7 @@ from polytraders_pfh.demo.result import Plan, Progress, Result, count_result, ju
 from polytraders_pfh.demo.strategy import Strategist
 from polytraders_pfh.demo.trouble import Trouble
 from polytraders_pfh.demo.world import World, open_world
+from polytraders_pfh.host.kill import reports_in
 from polytraders_pfh.paper.core.model import Market
 
 KILL_FROM: Final = Fraction(85, 100)
@@ -187,13 +188,14 @@ class _Stage:
         if self._w.trouble is not None:
             self._w.trouble.spare()
         await self._lockstep.rest()
-        before = len(self._lockstep.reports)
         # A moment of its own, so that no PARTIAL shares its timestamp.
         self._w.clock.move_to(self._w.clock.now_ms() + 1)
         self._w.exchange.mark_kill(self._w.clock.now_ms())
-        await self._w.hosts.ask(self._w.host.kill_switch.signal(True, "the demonstration ends", "demo"))
+        signal = self._w.host.kill_switch.signal(True, "the demonstration ends", "demo")
+        reports = reports_in(await self._w.hosts.ask(signal))
+        self._lockstep.expect(reports)
         await self._lockstep.rest()
-        self._killed = len(self._lockstep.reports) - before
+        self._killed = len(reports)
 
     def _take_news(self) -> None:
         facts, reports = self._w.exchange.facts, self._lockstep.reports

@@ -82,6 +82,14 @@ async def test_a_recording_is_played_whole_and_its_fills_obey_the_law(tmp_path: 
     assert result.killed is not None
 
 
+async def test_what_the_kill_switch_cancelled_is_counted_and_reported(tmp_path: Path) -> None:
+    flow = recorded_flow(tmp_path / "day.jsonl")
+
+    result = await Run(Plan(flow, 1, ("hold",))).play(lambda _: None)
+
+    assert (result.killed, result.verdicts["KILL_SWITCH_ACTIVE"]) == (1, 1)
+
+
 async def test_stopping_ends_with_the_figures_so_far() -> None:
     plan = Plan(SyntheticMarkets(3, 1, 60_000), 3, POLICIES)
     run = Run(plan)
