@@ -191,6 +191,7 @@ class Carrier:
         fault = chain_fault(intent.bounds, intent.children(), price, size)
         if fault is None and not within_cap(intent.side, price, to_micro(instruction.cap_price)):
             fault = f"its price {result.price} is beyond the cap of {instruction.cap_price}"
+        intent.working.unread = True
         self._t.intents.extend(intent, ChainOrder(result.new_order_id, price, size))
         self._t.journal.append(history(intent, self._t.clock.now_ms())[-1])
         for step in _FOREIGN_POST:

@@ -68,6 +68,8 @@ class Decider:
         limits = self._limits_of(intent)
         if not intent.rooted and (intent.policy or limits.default_policy) is Policy.CHASE:
             await self._find_root(intent)
+        if any(order.unread for order in intent.orders[:-1]):
+            await self._read_earlier(intent)
         now_ms = tools.clock.now_ms()
         remainder = remainder_of(work, intent, limits, now_ms)
         kill = await tools.kill.state()
@@ -101,6 +103,18 @@ class Decider:
             intent.rooted = True
         except Exception as e:
             _LOG.warning("the facts of order %s could not be read (%s)", intent.root_order_id, e)
+
+    async def _read_earlier(self, intent: Intent) -> None:
+        """Read what orders had filled that another bot ended, or that ended before this bot's start."""
+        after_ms = max(self._t.clock.now_ms() - self._execution.trades_back_ms, 0)
+        for order in intent.orders[:-1]:
+            if order.unread:
+                verdict, record = await self._t.exchange.record(order.order_id)
+                traded = await self._t.exchange.traded(intent.market_id, order.order_id, after_ms)
+                if verdict is RecordVerdict.CLOSED:
+                    take_record(intent, order, record)
+                    order.filled_micro = max(order.filled_micro, min(traded or 0, order.size_micro))
+                    order.unread = False
 
     def _is_stale(self, work: Work) -> bool:
         """Return whether an event is outside the replay window or from before this start; note its age.

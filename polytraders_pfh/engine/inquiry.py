@@ -47,6 +47,7 @@ class Inquiry:
             verdict, record = await self._read(intent, order, span)
             if verdict is RecordVerdict.CLOSED:
                 take_record(intent, order, record)
+                order.unread = False
                 return True
         return False
 

@@ -25,6 +25,7 @@ class ChainOrder:
     """One order of a chain, as far as is known. Sizes in micro-shares, times in Unix ms.
 
     `filled_micro` is the most that events and records have said, `told_micro` what the newest event said.
+    `unread` says that it ended without this bot having read since what it had filled by then.
     """
 
     order_id: str
@@ -34,6 +35,7 @@ class ChainOrder:
     may_fill: bool = True
     last_event_ms: int = 0
     told_micro: int = 0
+    unread: bool = False
 
     def child(self) -> Child:
         """Return the order as the core's laws look at it."""

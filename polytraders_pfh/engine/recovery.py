@@ -136,6 +136,7 @@ class Recovery:
         if verdict in {RecordVerdict.ALIVE, RecordVerdict.CLOSED}:
             take_record(intent, order, record)
             order.may_fill = verdict is RecordVerdict.ALIVE
+        order.unread = verdict is not RecordVerdict.CLOSED
         return verdict
 
     async def _root(self, order_id: str) -> OrderFacts | None:

@@ -38,4 +38,6 @@ def obstacle(tools: Tools, intent: Intent) -> str:
         return "it is being cancelled"
     if not intent.rooted:
         return "whether it is the first order of its intent is not known"
+    if any(order.unread for order in intent.orders[:-1]):
+        return "what an earlier order of its intent had filled is not known"
     return tools.journal.failed or tools.obstacle() or intent.stopped

@@ -1,9 +1,10 @@
 """What the simulator found, each as the smallest case that shows it."""
 
 import asyncio
+from decimal import Decimal
 from pathlib import Path
 
-from polytraders_hookspecs import OrderFacts
+from polytraders_hookspecs import CancelReplace, CancelReplaceResult, OrderFacts, hookimpl
 from support.fake_host import (
     MARKET,
     NOW_MS,
@@ -109,6 +110,40 @@ async def test_old_event_of_an_order_that_has_ended_leaves_nothing_behind(tmp_pa
 
     assert report.verdict == "REMAINDER_CLOSED"
     assert host.bot._engine.tools.intents.get(ROOT).state is State.CLOSED
+    await host.stop()
+
+
+async def test_what_an_order_filled_before_another_bot_took_it_counts_against_the_next_chase(
+    tmp_path: Path,
+) -> None:
+    host = living(tmp_path, journal={"durable": False})
+    await host.start()
+    new, root = "0x" + "ee" * 32, host.exchange.orders[ROOT]
+
+    class Optimiser:
+        @hookimpl
+        async def on_cancel_replace(self, instruction: CancelReplace) -> CancelReplaceResult:
+            root.matched, root.status = 500_000_000, "CANCELED"
+            host.exchange.orders[new] = Resting(225_800_000, 630_000, 10_000_000)
+            return CancelReplaceResult(
+                outcome="posted", new_order_id=new, price=Decimal("0.63"), size_shares=Decimal("225.8")
+            )
+
+    optimiser = Optimiser()
+    host.manager.register(optimiser)
+    await host.bot.on_partial_fill(partial(policy="chase"))
+    host.manager.unregister(optimiser)
+    host.exchange.book = book(asks=(("0.64", "1000"),), timestamp_ms=NOW_MS + 1)
+    host.bot.on_book_update(host.exchange.book)
+
+    report = await host.bot.on_partial_fill(
+        partial(order_id=new, price="0.63", filled="6.3", remaining="135.954", at_ms=NOW_MS + 1)
+    )
+
+    assert report.verdict == "CHASE_ORDER_SUBMITTED"
+    (posted,) = host.exchange.posted()
+    spent_usd_micro = 500 * 620_000 + 10 * 630_000 + posted.maker_amount_micro
+    assert spent_usd_micro <= 450_000_000
     await host.stop()
 
 

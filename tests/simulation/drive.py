@@ -56,7 +56,7 @@ class Schedule:
     def __init__(self, seed: int) -> None:
         self.seed = seed
         self.start_ms = NOW_MS
-        self.rng = rng = Random(seed)  # noqa: S311  # every choice comes from the seed
+        self.rng = rng = Random(seed)  # every choice comes from the seed
         self.loop = SeededLoop(rng, rng.choice((0.0, 0.0, 0.01, 0.05)))
         self.clock = VirtualClock(self.loop)
         self.faults = Faults(rng)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from polytraders_hookspecs import sign_event
 from polytraders_hookspecs.events import SignedEvent
 from polytraders_hookspecs.wire import from_micro, print_json
-from simulation.truth import MICRO, Order, Wish
 from support.fake_host import BUILDER, KEY, KEY_ID, MARKET
+
+from simulation.truth import MICRO, Order, Wish
 
 if TYPE_CHECKING:
     from simulation.drive import Schedule

@@ -6,6 +6,7 @@ import asyncio
 
 from polytraders_hookspecs import CancelReplace, CancelReplaceResult, hookimpl
 from polytraders_hookspecs.wire import from_micro, to_micro
+
 from simulation.truth import MICRO, Order, Wish
 from simulation.world import LOT, World
 

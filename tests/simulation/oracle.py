@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from polytraders_hookspecs.reports import ExecutionReport
+
 from simulation.story import Broken
 from simulation.truth import Order, Wish
 from simulation.world import World

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+
 from polytraders_hookspecs import KillSwitchStatus, OrderFacts, SignedOrder, UnsignedOrder
+from support.fake_host import FakeSigner
+
 from simulation.faults import Faults
 from simulation.world import World
-from support.fake_host import FakeSigner
 
 
 class Signer(FakeSigner):

@@ -14,6 +14,7 @@ import pluggy
 from opentelemetry.trace import NoOpTracerProvider, TracerProvider
 from polytraders_hookspecs import new_plugin_manager
 from prometheus_client import CollectorRegistry
+from support.fake_host import KEY, KEY_ID
 
 from polytraders_pfh import __version__
 from polytraders_pfh.config import Settings, load_settings
@@ -25,7 +26,6 @@ from simulation.loop import LIFE, VirtualClock
 from simulation.neighbour import Neighbour
 from simulation.ports import BookKeeper, Bus, Signer, Switch
 from simulation.world import World
-from support.fake_host import KEY, KEY_ID
 
 BOT = "exec.partialfillhandler"
 

@@ -17,11 +17,12 @@ from typing import Any, Protocol
 
 from polytraders_hookspecs import BookSnapshot, ExchangeReply, SignedOrder
 from polytraders_hookspecs.wire import from_micro
+from support.fake_host import MARKET, no_reply, reply
+
 from simulation.faults import Fate, Faults
 from simulation.loop import SeededLoop, VirtualClock
 from simulation.story import Story
 from simulation.truth import MICRO, Order, Wish
-from support.fake_host import MARKET, no_reply, reply
 
 LOT = 10_000
 _RECORD_LAG_S = 2.0
