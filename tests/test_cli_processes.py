@@ -15,6 +15,7 @@ from typing import IO, Any
 
 from py_clob_client_v2 import ClobClient
 from support.demo_stage import recorded_file
+from support.sdk_connections import own_sdk_connections
 
 ROOT = Path(__file__).parents[1]
 CLI = (sys.executable, "-c", "from polytraders_pfh.cli import main; main()")
@@ -83,7 +84,8 @@ def test_paper_says_where_it_is_serves_and_stops_on_sigterm() -> None:
         token = re.search(r"token (\d+)", line_with(started.stdout, "token"))
         assert token is not None
         client = _sdk_client(line_with(started.stdout, "client = ClobClient"))
-        client.set_api_creds(client.create_or_derive_api_key())
+        with own_sdk_connections():
+            client.set_api_creds(client.create_or_derive_api_key())
         with urllib.request.urlopen(f"{found[1]}/book?token_id={token[1]}", timeout=5) as answer:
             book = json.load(answer)
         started.send_signal(signal.SIGTERM)

@@ -8,12 +8,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
 from aiohttp import ClientSession, ClientWebSocketResponse
 from py_clob_client_v2 import ApiCreds, ClobClient
 from py_clob_client_v2.config import get_contract_config
 from py_clob_client_v2.exceptions import PolyApiException
-from py_clob_client_v2.http_helpers import helpers as sdk_http
 from py_clob_client_v2.order_utils import ExchangeOrderBuilderV2, OrderDataV2, SignedOrderV2
 from py_clob_client_v2.signer import Signer
 
@@ -23,6 +21,7 @@ from polytraders_pfh.paper.core.model import MICRO, ExchangeConfig, Market, Outc
 from polytraders_pfh.paper.protocol.faults import FaultPlan
 from polytraders_pfh.paper.protocol.server import PaperServer, serve
 from polytraders_pfh.paper.protocol.venue import POLYGON, VenueOptions
+from support.sdk_connections import own_sdk_connections
 
 START_MS = 1_790_000_000_000
 YES, NO = "11111111111111111111", "22222222222222222222"
@@ -196,11 +195,7 @@ async def paper_stage(
     exchange, clock = Exchange("protocol-tests", config), ManualClock(START_MS)
     for market in markets:
         exchange.add_market(market, START_MS)
-    sdk_http._http_client.close()
-    sdk_http._http_client = httpx.Client(timeout=10.0)
-    try:
+    with own_sdk_connections():
         server = await serve(exchange, clock=clock, options=options, faults=faults, tick_ms=tick_ms)
         async with server, ClientSession() as session:
             yield Stage(server, exchange, clock, session, itertools.count(1))
-    finally:
-        sdk_http._http_client.close()
