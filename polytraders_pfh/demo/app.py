@@ -15,6 +15,7 @@ from rich.console import Console
 
 from polytraders_pfh.demo.flow import Flow
 from polytraders_pfh.demo.lanes import POLICIES
+from polytraders_pfh.demo.lives import among_the_dead
 from polytraders_pfh.demo.market import files_flow, sample_flow, speed_for, synthetic_flow
 from polytraders_pfh.demo.result import Plan, Result
 from polytraders_pfh.demo.run import Run
@@ -143,7 +144,9 @@ class _Errors(logging.Handler):
         self.texts: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.texts.append(record.getMessage())
+        # What a killed host stumbles over on its way down is no news.
+        if not among_the_dead():
+            self.texts.append(record.getMessage())
 
 
 @contextlib.contextmanager

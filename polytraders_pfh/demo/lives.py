@@ -256,6 +256,12 @@ def tasks_known() -> Iterator[None]:
         loop.set_task_factory(before)
 
 
+def among_the_dead() -> bool:
+    """Return whether whoever runs now belongs to a host that was killed."""
+    life = _life.get()
+    return life is not None and life.dead()
+
+
 def _seen(task: asyncio.Task[Any]) -> None:
     if not task.cancelled():
         task.exception()
