@@ -110,6 +110,11 @@ class DiskJournal:
         self._flush()
         self._failed = CLOSED
 
+    @property
+    def idle(self) -> bool:
+        """Whether everything that was appended is durable."""
+        return not self._queue and not self._failed
+
     def crash(self) -> None:
         """The process dies: a part of the queue had reached the disk, and nobody was told."""
         if self._queue:

@@ -19,7 +19,7 @@ from polytraders_hookspecs.reports import CommandResult
 from polytraders_pfh.core.lifecycle import IllegalStep, Step
 from polytraders_pfh.engine.intents import Intent
 from polytraders_pfh.engine.journal import JournalFailed, Kind
-from simulation.disk import Disk
+from simulation.disk import Disk, DiskJournal
 from simulation.faults import Faults
 from simulation.feed import Feed, decision_event
 from simulation.loop import NOW_MS, Endless, Halted, SeededLoop, VirtualClock
@@ -73,10 +73,12 @@ class Schedule:
         self.process: Process | None = None
         self.dies = rng.random() < 0.3
         self.killer = rng.random() < 0.35
-        self.restless = rng.random() < 0.15
+        self.restless = rng.random() < 0.2
+        self.meddling = rng.random() < 0.2
         self.durable = rng.random() < (0.85 if self.dies else 0.3)
         self.patience_s = rng.choice((0.5, 5, 60))
         self.crashed = False
+        self.kill_is_noted = False
         self.commands: list[asyncio.Task[Any]] = []
         self.loop.set_exception_handler(lambda _, context: self.unhandled.append(context))
         self.loop.after_step = self.oracle.after_step
@@ -149,7 +151,7 @@ class Schedule:
         self.faults.end()
         self.loop.calm_down()
         self.feed.prompt = True
-        self.dies = self.killer = self.restless = False
+        self.dies = self.killer = self.restless = self.meddling = False
         self.story.tell("every fault ends here")
         await self.alive()
         for _ in range(200):
@@ -179,10 +181,12 @@ class Schedule:
         self.story.tell("the host dies")
         self.crashed = True
         self.loop.dead.add(process.life)
-        if self.setup.disk is not None:
-            process.journal.crash()  # type: ignore[union-attr]
+        durable = self.oracle.killed and self.kill_is_noted
+        if isinstance(process.journal, DiskJournal):
+            durable = durable and process.journal.idle
+            process.journal.crash()
         self.process = None
-        self.oracle.crashed(kill_is_durable=self._kill_is_durable())
+        self.oracle.crashed(kill_is_durable=durable or self._kill_is_durable())
         self.loop.call_soon(process.died.set_result, None, context=self.loop.outside)
         self.loop.later(self.rng.random() * self.rng.choice((0.05, 1, 4)), self._boot)
 
@@ -208,9 +212,10 @@ class Schedule:
     def _at_call(self) -> None:
         """A request has just left: now and then the worst moment for something else."""
         for wanted, chance, steps, act in (
-            ("dies", 0.06, 30, self.crash),
-            ("killer", 0.06, 40, self.kill),
-            ("restless", 0.1, 20, self._tick_changes),
+            ("dies", 0.03, 30, self.crash),
+            ("killer", 0.06, 20, self.kill),
+            ("restless", 0.15, 20, self._tick_changes),
+            ("meddling", 0.1, 10, self._trader_meddles),
         ):
             if getattr(self, wanted) and self.rng.random() < chance:
                 self.loop.in_steps(self.rng.randrange(1, steps), partial(self._while, wanted, act))
@@ -223,7 +228,7 @@ class Schedule:
 
     def _list_markets(self) -> None:
         for number in range(self.rng.choice((1, 2))):
-            market = self.world.markets[str(100 + number)] = Market(self.rng.choice((*TICKS, TICKS[0])))
+            market = self.world.markets[str(100 + number)] = Market(self.rng.choice(TICKS))
             market.mid += 10_000 * self.rng.randrange(-2, 3)
 
     def _place(self) -> None:
@@ -314,6 +319,11 @@ class Schedule:
         self.world.tell_tick(token, market.tick)
         self.process.context.run(self.process.bot.on_book_update, change)
 
+    def _trader_meddles(self) -> None:
+        live = self.world.live()
+        if live:
+            self._trader_cancels(self.rng.choice(live[-2:]))
+
     def _trader_cancels(self, order: Order) -> None:
         if order.status == "LIVE":
             order.taken_away = True
@@ -330,6 +340,7 @@ class Schedule:
         self.kills += 1
         self.events["kill"] += 1
         self.oracle.killed = True
+        self.kill_is_noted = isinstance(process.journal, DiskJournal) and not process.journal.failed
         signal = KillSwitchSignal(active=True, ts_ms=self.clock.now_ms(), reason="drill")
         sweep = process.context.run(process.bot.on_killswitch, signal)
         task = process.run(_done(sweep))

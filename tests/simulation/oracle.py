@@ -152,8 +152,8 @@ class Oracle:
 
     def _price(self, wish: Wish, order: Order) -> None:
         told = self._w.markets[wish.token].told
-        before = [tick for step, tick in told if step <= wish.died_at_step][-1:]
-        grids = {*before, *(tick for step, tick in told if step > wish.died_at_step)}
+        grids = {tick for step, tick in told if step > wish.died_at_step}
+        grids = grids or {tick for _, tick in told[-1:]}
         if grids and all(order.price % tick for tick in grids):
             self.breaks("I12", f"{order.name} at {order.price} is on none of the grids {sorted(grids)}")
         cap = MAX_TICKS * max((tick for _, tick in told), default=0)

@@ -21,6 +21,7 @@ class Signer(FakeSigner):
     async def sign_order(self, order: UnsignedOrder) -> SignedOrder:
         """Sign, or fail, or sign something else."""
         world, faults = self._world, self._world.faults
+        world.on_call()
         await world.pause()
         if faults.strikes("signer fails", 0.1):
             raise RuntimeError("no key")
@@ -76,6 +77,7 @@ class Switch:
 
     async def status(self) -> KillSwitchStatus:
         """Say whether it is on."""
+        self._world.on_call()
         if self._world.rng.random() < 0.3:
             await asyncio.sleep(self._world.rng.random() * 0.02)
         if self._world.faults.strikes("kill switch fails", 0.1):

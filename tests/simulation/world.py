@@ -150,6 +150,7 @@ class World:
 
     async def get_book(self, token_id: str) -> BookSnapshot:
         """Answer with a book, or not."""
+        self.on_call()
         await self.pause()
         if self.faults.strikes("book fails"):
             raise ConnectionError("no book")
@@ -208,6 +209,7 @@ class World:
         assert self.watcher is not None
         self.watcher.reads(order_id)
         faults = self.faults
+        self.on_call()
         await self.pause()
         if faults.strikes("record is lost", 0.15):
             return no_reply()
