@@ -236,6 +236,7 @@ class Schedule:
         rng, world = self.rng, self.world
         side = rng.choice(("BUY", "SELL"))
         token = rng.choice(tuple(world.markets))
+        tick = world.markets[token].tick
         away = rng.choice((-3, -2, -2, -1, -1, 0, 1)) * (1 if side == "BUY" else -1)
         policy = rng.choice((None, "hold", "cancel", *("chase",) * 12))
         wish = Wish(
@@ -243,7 +244,7 @@ class Schedule:
             name=chr(ord("A") + len(world.wishes)),
             side=side,
             size=rng.choice(SIZES),
-            price=world.markets[token].mid // 10_000 * 10_000 + 10_000 * away,
+            price=world.markets[token].mid // tick * tick + tick * away,
             token=token,
             trace=f"trc_{rng.getrandbits(64):016x}",
             strategy=Strategy(id="s", partial_fill_policy=policy, allow_wide_chase=rng.random() < 0.3),
@@ -257,7 +258,7 @@ class Schedule:
         if rng.random() < 0.3:
             usd = wish.size * wish.price // MICRO
             usd = rng.choice((usd, usd // 2, usd * 2))
-            wish.limit = wish.price + (1 if wish.buying else -1) * 10_000 * rng.randrange(0, 5)
+            wish.limit = wish.price + (1 if wish.buying else -1) * tick * rng.randrange(0, 5)
             wish.declared = usd * MICRO // wish.price
             wish.decision = decision_event(wish, usd, wish.limit, self.clock.now_ms())
 
