@@ -19,6 +19,7 @@ class KillLatch:
     """Whether orders may be posted.
 
     Attributes:
+        signals: How often it was set, by which a reset sees that it was asked for before the last time.
         on_found: Told the reason when asking finds the host's switch on that no signal had told of.
     """
 
@@ -28,24 +29,23 @@ class KillLatch:
         self._timeout_s = timeout_s
         self.latched = False
         self.reason = ""
-        self._signals = 0
+        self.signals = 0
         self.on_found: Callable[[str], None] | None = None
 
     def set(self, reason: str) -> None:
         """Latch it. Takes effect before this returns, and is noted for the next start."""
         noted, self.latched = self.latched, True
         self.reason = reason
-        self._signals += 1
+        self.signals += 1
         if not noted:
             self._note(True, reason)
 
-    async def reset(self) -> bool:
+    async def reset(self, signals: int) -> bool:
         """Unlatch it by hand; refused (False) unless the host's switch is known to be off.
 
-        It stays latched while the host is asked, and when a signal comes in meanwhile.
+        `signals` is what stood there when a person asked. It stays latched when another has come since.
         """
-        signals = self._signals
-        if await self._asked() is not Kill.OFF or self._signals != signals:
+        if await self._asked() is not Kill.OFF or self.signals != signals:
             return False
         self.latched = False
         self.reason = ""

@@ -51,11 +51,13 @@ async def status(engine: Engine, arguments: Mapping[str, str]) -> CommandResult:
 
 async def reset_kill(engine: Engine, arguments: Mapping[str, str]) -> CommandResult:
     """Unlatch the kill switch; refused while the host's own is on or does not answer."""
+    signals = engine.tools.kill.signals
     await _record(engine, "reset-kill", arguments, "", "", "")
-    if await engine.tools.kill.reset():
+    if await engine.tools.kill.reset(signals):
         return CommandResult(ok=True, message="the kill switch is unlatched; posting is possible again")
     return CommandResult(
-        ok=False, message="the host's kill switch is on or does not answer; switch it off first"
+        ok=False,
+        message="the host's kill switch is on, went on meanwhile or does not answer; switch it off first",
     )
 
 

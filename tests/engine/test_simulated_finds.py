@@ -4,7 +4,13 @@ import asyncio
 from decimal import Decimal
 from pathlib import Path
 
-from polytraders_hookspecs import CancelReplace, CancelReplaceResult, OrderFacts, hookimpl
+from polytraders_hookspecs import (
+    CancelReplace,
+    CancelReplaceResult,
+    KillSwitchSignal,
+    OrderFacts,
+    hookimpl,
+)
 from support.fake_host import (
     MARKET,
     NOW_MS,
@@ -20,6 +26,7 @@ from support.fake_host import (
 )
 
 from polytraders_pfh.core.lifecycle import State
+from polytraders_pfh.engine.journal import Commit
 
 
 def living(state_dir: Path, exchange: FakeExchange | None = None, **config: object) -> FakeHost:
@@ -144,6 +151,24 @@ async def test_what_an_order_filled_before_another_bot_took_it_counts_against_th
     (posted,) = host.exchange.posted()
     spent_usd_micro = 500 * 620_000 + 10 * 630_000 + posted.maker_amount_micro
     assert spent_usd_micro <= 450_000_000
+    await host.stop()
+
+
+async def test_kill_switch_that_goes_on_while_an_earlier_reset_is_recorded_stays_on(tmp_path: Path) -> None:
+    host = living(tmp_path, journal={"durable": False})
+    await host.start()
+    journal, slow = host.bot._engine.tools.journal, Commit()
+    honest, journal.append = journal.append, lambda record: slow
+    bot_id = "exec.partialfillhandler"
+    reset = asyncio.ensure_future(host.bot.on_bot_command(bot_id, "reset-kill", {"actor": "ops"}))
+    await asyncio.sleep(0)
+    journal.append = honest
+
+    await host.bot.on_killswitch(KillSwitchSignal(active=True, ts_ms=NOW_MS, reason="drill"))
+    slow.settle(1)
+
+    assert not (await reset).ok
+    assert host.bot._engine.tools.kill.latched
     await host.stop()
 
 
