@@ -27,7 +27,8 @@ EXIT_WRONG: Final = 2
 EXIT_FAILED: Final = 1
 EXIT_INTERRUPTED: Final = 130
 DEFAULT_SEED: Final = 6
-DEFAULT_FAULTS: Final = 6
+DEFAULT_FAULTS: Final = 212
+"""One that meets many kinds."""
 _POLICIES: Final = ("hold", "cancel", "chase")
 
 
@@ -149,7 +150,7 @@ def demo(
     """Watch partial fills being handled on real recorded Polymarket books.
 
     Paper exchange, host and plugin run on this machine alone: no keys, no network, no money. Every fill is
-    SIMULATED. The exit code is 1 when an invariant was violated.
+    SIMULATED. The exit code is 1 when an invariant was violated. --faults alone takes a seed of its own.
     """
     with _sentences("demo"):
         from polytraders_pfh.demo import DemoOptions, run_demo  # noqa: PLC0415

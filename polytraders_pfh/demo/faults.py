@@ -76,6 +76,7 @@ class SeededFaults:
         self._roots: set[int] = set()
         self._hidden: set[str] = set()
         self._window: list[tuple[Mode, int]] = []
+        self._armed: tuple[str, float] | None = None
         self._exchange: WitnessedExchange | None = None
         self.met: Counter[str] = Counter()
         self.held = 0
@@ -88,11 +89,17 @@ class SeededFaults:
 
     def heal(self) -> None:
         """From now on everything works."""
-        self.healed, self.ambush, self._window = True, None, []
+        self.healed, self.ambush, self._armed, self._window = True, None, None, []
         self._set_mode(Mode.OPEN)
 
-    def open_window(self, name: str, seconds: float) -> None:
-        """Have the exchange refuse what its modes refuse, each for so long, in real time."""
+    def arm_window(self, name: str, seconds: float) -> None:
+        """Have the exchange refuse what its modes refuse, each for so long, in real time.
+
+        It begins with the next cancel or chase, so that somebody meets it.
+        """
+        self._armed = (name, seconds)
+
+    def _open_window(self, name: str, seconds: float) -> None:
         now_ns = self._clock.monotonic_ns()
         each_ns = int(seconds * 1e9)
         self._window = [(mode, now_ns + i * each_ns) for i, mode in enumerate((*WINDOWS[name], Mode.OPEN))]
@@ -105,9 +112,12 @@ class SeededFaults:
 
     async def before_commit(self, call: Call) -> Answer | Cut | None:
         """Do what goes wrong before the request takes effect."""
-        self.pass_time()
         self.note_root(call)
         asked = subject(call)
+        if self._armed is not None and asked in {"cancel", "post"} and call.number not in self._roots:
+            armed, self._armed = self._armed, None
+            self._open_window(*armed)
+        self.pass_time()
         if self._caught(call, after=False):
             return await self._strike()
         kind = self._draw(call, asked)

@@ -125,7 +125,7 @@ class Trouble:
         if due.ambush is not None:
             self.faults.ambush, self._strike_by = due.ambush, played + PATIENCE
         elif due.what in WINDOWS:
-            self.faults.open_window(due.what, self._chance.uniform(*WINDOW_S))
+            self.faults.arm_window(due.what, self._chance.uniform(*WINDOW_S))
         else:
             self.met[due.what] += bool(self._cut[due.what]())
 

@@ -199,7 +199,7 @@ async def test_an_order_is_hidden_from_reads_at_most_once() -> None:
 async def test_a_restart_window_refuses_then_takes_post_only_orders_then_all() -> None:
     v = venue()
     modes = []
-    v.faults.open_window("restart_425", 0.02)
+    v.faults.arm_window("restart_425", 0.02)
     body = json.dumps({"orderID": ORDER_ID}).encode()
     refused = await v.ask("DELETE", "/order", body)
     while (mode := v.exchange.mode) is not Mode.OPEN:
