@@ -41,6 +41,6 @@ class Story:
 
 def report(seed: int, broken: list[Broken], lines: list[str]) -> str:
     """Return what a person needs to see of a failure."""
-    faults = "\n".join(f"  {one.invariant}: {one.words}" for one in broken)
+    faults = "\n".join(f"  {invariant}: {words}" for invariant, words in broken)
     history = "\n".join(lines)
     return f"seed {seed} broke\n{faults}\n\n{history}\n\nTo see it again: {COMMAND.format(seed=seed)}"
