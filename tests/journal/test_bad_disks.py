@@ -1,19 +1,22 @@
 """Disks that are full or lie: the journal latches, says so, and never takes back what it promised."""
 
+import asyncio
 import errno
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support import io_sweep, journal_child
 from support.journals import everything, opened, step, tags
 from support.small_disk import small_disk
 
-from polytraders_pfh.engine.journal import RESERVED, JournalFailed, Kind, SqliteJournal
+from polytraders_pfh.engine.journal import RESERVED, JournalFailed, Kind, SqliteJournal, writer
 from polytraders_pfh.ops.verify import verify
 
 ROOT = Path(__file__).parents[2]
@@ -54,6 +57,27 @@ async def test_on_a_full_disk_everything_promised_is_there_and_the_reserve_takes
         assert rescued == 20 * len(RESERVED)
         assert found == [*promised, *range(100_000, 100_000 + rescued)]
         await _restart_on_a_full_disk(disk, found)
+
+
+async def test_a_kill_record_that_comes_while_the_full_log_is_opened_again_waits_for_the_reserve(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, honest = threading.Event(), writer.open_live
+
+    def late(*told: Any, **named: Any) -> Any:
+        asked.wait(60)
+        return honest(*told, **named)
+
+    with small_disk(tmp_path / "disk", 1_536) as disk:
+        journal = await opened(disk)
+        monkeypatch.setattr(writer, "open_live", late)
+        await fill(journal)
+        killing = asyncio.ensure_future(journal.append(step(100_000, Kind.KILL_SWITCH)))
+        await asyncio.sleep(0)
+        asked.set()
+        await killing
+        assert tags(await everything(journal))[-1] == 100_000
+        await journal.close()
 
 
 async def _restart_on_a_full_disk(disk: Path, before: list[int]) -> None:

@@ -162,9 +162,8 @@ class SqliteJournal:
         return await asyncio.to_thread(self._shelf.segments)
 
     def _refusal(self, kind: Kind) -> str:
-        writer = self._writer
-        if writer.failed and not writer.admits(kind):
-            return writer.failed
+        if self._writer.failed and kind not in RESERVED:  # of those, the writer knows whether they still fit
+            return self._writer.failed
         if self._queued >= self._max_queued and kind not in RESERVED:
             return f"{self._queued} records wait for the disk; it is too slow for this load or hangs"
         return ""

@@ -18,7 +18,7 @@ from polytraders_pfh.engine.journal.chain import START, Head
 from polytraders_pfh.engine.journal.commit import JournalFailed
 from polytraders_pfh.engine.journal.live import open_live, roll
 from polytraders_pfh.engine.journal.queue import Queue
-from polytraders_pfh.engine.journal.records import RESERVED, Kind
+from polytraders_pfh.engine.journal.records import RESERVED
 from polytraders_pfh.engine.journal.segment import Segment
 from polytraders_pfh.engine.journal.shelf import Shelf
 
@@ -59,10 +59,6 @@ class Writer:
         going = True
         while going:
             going = self._take(self.queue.wait())
-
-    def admits(self, kind: Kind) -> bool:
-        """Whether a record of this kind may still be written."""
-        return not self.failed or (kind in RESERVED and self._segment is not None)
 
     def _open(self) -> None:
         try:
@@ -132,10 +128,10 @@ class Writer:
         """Leave what may be written; tell the others."""
         if not self.failed:
             return list(appends)
-        told += [
-            refused(item, JournalFailed(self.failed)) for item in appends if not self.admits(item.record.kind)
-        ]
-        return [item for item in appends if self.admits(item.record.kind)]
+        room = self._segment is not None
+        admitted = [item for item in appends if room and item.record.kind in RESERVED]
+        told += [refused(item, JournalFailed(self.failed)) for item in appends if not among(item, admitted)]
+        return admitted
 
     def _commit(
         self, segment: Segment, appends: Sequence[Append], marks: Sequence[int], told: list[Told]
