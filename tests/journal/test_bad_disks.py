@@ -16,7 +16,8 @@ from support import io_sweep, journal_child
 from support.journals import everything, opened, step, tags
 from support.small_disk import small_disk
 
-from polytraders_pfh.engine.journal import RESERVED, JournalFailed, Kind, SqliteJournal, writer
+from polytraders_pfh.engine.journal import RESERVED, JournalFailed, Kind, SqliteJournal
+from polytraders_pfh.engine.journal.live import open_live
 from polytraders_pfh.ops.verify import verify
 
 ROOT = Path(__file__).parents[2]
@@ -62,15 +63,15 @@ async def test_on_a_full_disk_everything_promised_is_there_and_the_reserve_takes
 async def test_a_kill_record_that_comes_while_the_full_log_is_opened_again_waits_for_the_reserve(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked, honest = threading.Event(), writer.open_live
+    asked = threading.Event()
 
     def late(*told: Any, **named: Any) -> Any:
         asked.wait(60)
-        return honest(*told, **named)
+        return open_live(*told, **named)
 
     with small_disk(tmp_path / "disk", 1_536) as disk:
         journal = await opened(disk)
-        monkeypatch.setattr(writer, "open_live", late)
+        monkeypatch.setattr("polytraders_pfh.engine.journal.writer.open_live", late)
         await fill(journal)
         killing = asyncio.ensure_future(journal.append(step(100_000, Kind.KILL_SWITCH)))
         await asyncio.sleep(0)
