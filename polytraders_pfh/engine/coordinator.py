@@ -166,14 +166,13 @@ class Coordinator:
     async def _shed_event(self, work: Work, intent: Intent | None, envelope: SignedEvent) -> ExecutionReport:
         """Too much at once: the order keeps resting, is reported, and is looked at again."""
         self._t.metrics.shed.inc()
-        if intent is None:
-            intent = work.draft = await self._drawn(work)
+        work.draft = intent = intent or await self._drawn(work)
         ending = Ending(Reason.PARTIAL_FILL_SHED)
         if work.interim is not None:
             report = work.interim
         else:
             report = await self._reporter.finish(work, intent, None, ending, final=False)
-        replaced = self._shed.put(ShedEvent(envelope, work.fill, report, work.draft))
+        replaced = self._shed.put(ShedEvent(envelope, work.fill, report, intent))
         if replaced is not None:
             older = Work(replaced.fill, Answer(), work.span, work.began_ns, interim=replaced.report)
             told = Ending(Reason.PARTIAL_FILL_SHED, detail="a newer event of this order took its place")
@@ -188,8 +187,10 @@ class Coordinator:
         known = self._t.intents.get(work.fill.order_id)
         if known is not None:
             return known
-        if self._t.intents.has_ended(work.fill.order_id):
-            intent.step(Step.ORDER_CLOSED)
+        if self._t.intents.has_ended(work.fill.order_id) or intent.state is State.CLOSED:
+            if intent.state is State.RESTING:
+                if intent.state is not State.CLOSED:
+                intent.step(Step.ORDER_CLOSED)
             return intent
         self._t.intents.add(intent)
         return intent

@@ -11,12 +11,12 @@ from polytraders_pfh.engine.reporting import Fill
 
 @dataclass(frozen=True, slots=True)
 class ShedEvent:
-    """One event, and the report that said it was shed; with the intent that it would begin, if it does."""
+    """One event, and the report that said it was shed; with the intent that it belongs to or would begin."""
 
     envelope: SignedEvent
     fill: Fill
     report: ExecutionReport
-    draft: Intent | None = None
+    draft: Intent
 
 
 class Shed:

@@ -154,6 +154,33 @@ async def test_what_an_order_filled_before_another_bot_took_it_counts_against_th
     await host.stop()
 
 
+async def test_shed_event_of_an_order_that_is_forgotten_by_its_second_look_gets_its_final_report(
+    tmp_path: Path,
+) -> None:
+    config = {"max_in_flight": 1, "tombstone_ms": 0}
+    host = living(tmp_path, journal={"durable": False}, execution=config)
+    await host.start()
+    let_go = asyncio.Event()
+
+    async def slowly(exchange: FakeExchange, order_ids: tuple[str, ...]) -> None:
+        await let_go.wait()
+
+    host.exchange.on_cancel = slowly
+    host.orders.known[ROOT] = described(ROOT)
+    first = asyncio.ensure_future(host.bot.on_partial_fill(partial(policy="cancel", market_id=None)))
+    await asyncio.sleep(0)
+    shed = await host.bot.on_partial_fill(partial(market_id=None, at_ms=NOW_MS + 1))
+    host.orders.known.clear()
+    let_go.set()
+    await first
+    published = await host.reports.until(3)
+
+    assert shed.verdict == "PARTIAL_FILL_SHED"
+    ends = [(r["verdict"], r["supersedes"]) for r in published if r["final"] and "supersedes" in r]
+    assert ends == [("REMAINDER_CLOSED", shed.report_id)]
+    await host.stop()
+
+
 async def test_kill_switch_that_goes_on_while_an_earlier_reset_is_recorded_stays_on(tmp_path: Path) -> None:
     host = living(tmp_path, journal={"durable": False})
     await host.start()
