@@ -1,4 +1,4 @@
-"""`python tests/simulation`: the directory is run itself, since a dependency ships a package named `tests`."""
+"""`python tests/simulation`: run as a directory, since a dependency ships a package named `tests`."""
 
 import sys
 from pathlib import Path

@@ -43,9 +43,7 @@ class Disk:
 class DiskJournal:
     """One process's hold on the disk. Commits in groups, after a time that the seed decides."""
 
-    def __init__(
-        self, disk: Disk, loop: SeededLoop, rng: Random, faults: Faults, context: Context
-    ) -> None:
+    def __init__(self, disk: Disk, loop: SeededLoop, rng: Random, faults: Faults, context: Context) -> None:
         self.disk = disk
         self._context = context
         self._loop = loop

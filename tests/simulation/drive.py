@@ -75,6 +75,7 @@ class Schedule:
         self.killer = rng.random() < 0.35
         self.restless = rng.random() < 0.2
         self.meddling = rng.random() < 0.2
+        self.racing = rng.random() < 0.4
         self.durable = rng.random() < (0.85 if self.dies else 0.3)
         self.patience_s = rng.choice((0.5, 5, 60))
         self.crashed = False
@@ -92,7 +93,7 @@ class Schedule:
 
     def _set_up(self) -> Setup:
         rng = self.rng
-        self.oracle.most_in_flight = rng.choice((1, 2, 5, 50, 50))
+        self.oracle.most_in_flight = rng.choice((1, 1, 2, 5, 50))
         settings = settings_of(
             self.oracle.most_in_flight,
             rng.choice((0, 1_000, 30_000)),
@@ -103,7 +104,7 @@ class Schedule:
         disk = Disk() if self.durable else None
         switch, bus = Switch(self.world), Bus(self.faults, self.world)
         return Setup(
-            self.world, Signer(self.world), switch, bus, settings, disk, neighbour=rng.random() < 0.15
+            self.world, Signer(self.world), switch, bus, settings, disk, neighbour=rng.random() < 0.2
         )
 
     def run(self) -> Outcome:
@@ -151,7 +152,7 @@ class Schedule:
         self.faults.end()
         self.loop.calm_down()
         self.feed.prompt = True
-        self.dies = self.killer = self.restless = self.meddling = False
+        self.dies = self.killer = self.restless = self.meddling = self.racing = False
         self.story.tell("every fault ends here")
         await self.alive()
         for _ in range(200):
@@ -216,6 +217,7 @@ class Schedule:
             ("killer", 0.06, 20, self.kill),
             ("restless", 0.15, 20, self._tick_changes),
             ("meddling", 0.1, 10, self._trader_meddles),
+            ("racing", 0.2, 15, self._fill_races),
         ):
             if getattr(self, wanted) and self.rng.random() < chance:
                 self.loop.in_steps(self.rng.randrange(1, steps), partial(self._while, wanted, act))
@@ -248,7 +250,7 @@ class Schedule:
             token=token,
             trace=f"trc_{rng.getrandbits(64):016x}",
             strategy=Strategy(id="s", partial_fill_policy=policy, allow_wide_chase=rng.random() < 0.3),
-            bare=rng.random() < 0.2,
+            bare=rng.random() < 0.3,
         )
         order = Order(wish.root_id, wish.name, wish, wish.size, wish.price)
         wish.orders.append(order)
@@ -320,6 +322,11 @@ class Schedule:
         self.world.tell_tick(token, market.tick)
         self.process.context.run(self.process.bot.on_book_update, change)
 
+    def _fill_races(self) -> None:
+        live = self.world.live()
+        if live:
+            self.world.fill(self.rng.choice(live))
+
     def _trader_meddles(self) -> None:
         live = self.world.live()
         if live:
@@ -334,7 +341,7 @@ class Schedule:
     def kill(self) -> None:
         """Switch the kill switch on."""
         process = self.process
-        self.setup.switch.on = self.rng.random() < 0.8
+        self.setup.switch.on = self.rng.random() < 0.6
         if process is None:
             return
         self.story.tell("the kill switch goes on")
@@ -355,16 +362,18 @@ class Schedule:
         if process is None:
             self.oracle.killed = self._kill_is_durable()
             return
-        kills = self.kills
         self.oracle.resets += 1
         self.events["reset"] += 1
+        if self.rng.random() < 0.4:
+            self.loop.in_steps(self.rng.randrange(1, 20), partial(self._while, "killer", self.kill))
 
         async def reset() -> None:
+            kills = self.kills
             with suppress(JournalFailed):
-                take(await process.bot.on_bot_command(BOT, "reset-kill", {}))
+                take(await process.bot.on_bot_command(BOT, "reset-kill", {}), kills)
             self.oracle.resets -= 1
 
-        def take(answer: CommandResult) -> None:
+        def take(answer: CommandResult, kills: int) -> None:
             self.story.tell("the kill switch is reset: {}", answer.ok)
             if answer.ok and self.kills == kills:
                 self.oracle.killed = False

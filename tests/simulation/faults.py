@@ -68,9 +68,7 @@ class Faults:
         if "record lags" in self.on:
             # A record and the trades may each lag behind the other, and never both (clob_v2 3.3).
             self.on -= {"trades fail", "trades are garbage"}
-        self._fates = {
-            call: tuple(fate for fate in FATES if fate.label(call) in self.on) for call in CALLS
-        }
+        self._fates = {call: tuple(fate for fate in FATES if fate.label(call) in self.on) for call in CALLS}
         self.active = True
         self.struck: Counter[str] = Counter()
 

@@ -21,6 +21,7 @@ class Neighbour:
     async def on_cancel_replace(self, instruction: CancelReplace) -> CancelReplaceResult | None:
         """Carry out a chase, or leave it to the next in line."""
         world, fate = self._world, self._world.rng.random()
+        world.on_call()
         await world.pause()
         if fate < 0.5:
             return None

@@ -94,6 +94,11 @@ class Oracle:
             self.breaks("I15", f"{order.name} is posted before the open orders were asked for")
         if not process.has_post(order.order_id):
             self.breaks("I10", f"{order.name} is posted and is not on record")
+        self._alone(wish, order)
+        self._exposure(wish, order)
+        self._price(wish, order)
+
+    def _alone(self, wish: Wish, order: Order) -> None:
         for other in wish.orders:
             if other is not order and other.open:
                 self.breaks("I3", f"{order.name} is posted while {other.name} is {other.status}")
@@ -103,8 +108,6 @@ class Oracle:
         for order_id in wish.sent:
             if order_id != order.order_id and order_id not in self._w.orders:
                 self.breaks("I3", f"{order.name} is posted while an earlier post is in doubt")
-        self._exposure(wish, order)
-        self._price(wish, order)
 
     def cancels(self, order_id: str) -> None:
         """Judge a cancel as it is sent."""

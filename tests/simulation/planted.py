@@ -7,19 +7,32 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 from unittest.mock import patch
 
-from polytraders_pfh.core import chase, policy
+from polytraders_pfh.core import chase, outcomes, policy
 from polytraders_pfh.core.lifecycle import State, Step
 from polytraders_pfh.core.outcomes import CancelAnswer, CancelVerdict, PostVerdict, RecordVerdict
 from polytraders_pfh.core.policy import Kill
-from polytraders_pfh.engine import assembly, exchange, fold, intake, intents, plan, recovery
+from polytraders_pfh.engine import (
+    assembly,
+    decider,
+    exchange,
+    fold,
+    inquiry,
+    intake,
+    intents,
+    plan,
+    recovery,
+    sequencer,
+)
 from polytraders_pfh.engine.carrier import Carrier
 from polytraders_pfh.engine.coordinator import Coordinator
+from polytraders_pfh.engine.decider import Decider
 from polytraders_pfh.engine.fold import Chronicle
 from polytraders_pfh.engine.inquiry import Inquiry
 from polytraders_pfh.engine.intents import Intent
@@ -92,7 +105,7 @@ def cancel_contradiction_read_as_cancelled() -> Changes:
 
 
 def _cancel_read_as_dead(when: Callable[[CancelAnswer], bool]) -> Callable[..., CancelVerdict]:
-    honest = exchange.judge_cancel
+    honest = outcomes.judge_cancel
 
     def judge(order_id: str, answer: CancelAnswer) -> CancelVerdict:
         return CancelVerdict.DEAD if when(answer) else honest(order_id, answer)
@@ -164,7 +177,7 @@ def lock_released_across_the_await() -> Changes:
 
 @bug("chase.cap_price: `max_ticks`, one more")
 def cap_off_by_one_tick() -> Changes:
-    honest = policy.cap_price
+    honest = chase.cap_price
 
     def cap(side: Any, root: int, tick: int, most: int, limit: int | None) -> int:
         return honest(side, root, tick, most + 1, limit)
@@ -231,7 +244,7 @@ def signature_not_checked() -> Changes:
 
 @bug("outcomes.judge_post: UNKNOWN read as REFUSED, so that the budget is free again")
 def unknown_post_releases_its_budget() -> Changes:
-    honest = exchange.judge_post
+    honest = outcomes.judge_post
 
     def judge(*args: Any, **kwargs: Any) -> PostVerdict:
         verdict = honest(*args, **kwargs)
@@ -395,7 +408,7 @@ def newest_report_first() -> Changes:
 
 @bug("outcomes.judge_record: a 404 read as CLOSED")
 def missing_record_read_as_dead() -> Changes:
-    honest = exchange.judge_record
+    honest = outcomes.judge_record
 
     def judge(record: Any) -> RecordVerdict:
         verdict = honest(record)
@@ -411,8 +424,6 @@ def found_alive_and_kept() -> Changes:
 
 @bug("decider._take_fill: `if intent.state is not RESTING` left out, so that a closed one is decided on")
 def closed_intent_decided_on() -> Changes:
-    from polytraders_pfh.engine.decider import Decider
-
     honest = Decider._take_fill
 
     def take(self: Decider, work: Any, intent: Intent) -> Any:
@@ -423,13 +434,64 @@ def closed_intent_decided_on() -> Changes:
     return ((Decider, "_take_fill", take),)
 
 
-def _in_sequencer(name: str, value: Any) -> tuple[Any, str, Any]:
-    from polytraders_pfh.engine import sequencer
+@bug("coordinator._drawn: `work.draft`; here a shed event asks for its order's facts again")
+def shed_event_asks_again() -> Changes:
+    async def drawn(self: Coordinator, work: Any) -> Intent:
+        return await intake.new_intent(work.fill, self._orders, self._timeout_s)
 
+    return ((Coordinator, "_drawn", drawn),)
+
+
+@bug("coordinator._shed_event: `self.look_again()` once the event is put aside")
+def room_for_a_shed_event_is_missed() -> Changes:
+    honest = Coordinator.look_again
+
+    def look_again(self: Coordinator) -> None:
+        if sys._getframe(1).f_code.co_name != "_shed_event":
+            honest(self)
+
+    return ((Coordinator, "look_again", look_again),)
+
+
+@bug("carrier._take_foreign: `intent.working.unread = True` for an order that another bot ended")
+def what_a_neighbour_ended_is_not_read() -> Changes:
+    honest = Carrier._take_foreign
+
+    def take(self: Carrier, intent: Intent, *args: Any) -> Any:
+        result = honest(self, intent, *args)
+        for order in intent.orders:
+            order.unread = False
+        return result
+
+    return ((Carrier, "_take_foreign", take),)
+
+
+@bug("kill.reset: `self.signals != signals`, so that a reset undoes a kill that came after it was asked for")
+def reset_undoes_a_later_kill() -> Changes:
+    honest = KillLatch.reset
+
+    async def reset(self: KillLatch, signals: int) -> bool:
+        return await honest(self, self.signals)
+
+    return ((KillLatch, "reset", reset),)
+
+
+@bug("decider._read_truth: `intent.step(FOUND_CLOSED)` for an old event of an order that has ended")
+def dead_order_is_believed_to_rest() -> Changes:
+    honest = Decider._read_truth
+
+    async def read(self: Decider, work: Any, intent: Intent) -> Any:
+        state, may_fill = intent.state, intent.working.may_fill
+        ending = await honest(self, work, intent)
+        intent.state, intent.working.may_fill = state, may_fill
+        return ending
+
+    return ((Decider, "_read_truth", read),)
+
+
+def _in_sequencer(name: str, value: Any) -> tuple[Any, str, Any]:
     return sequencer, name, value
 
 
 def _takers() -> list[Any]:
-    from polytraders_pfh.engine import decider, inquiry
-
     return [intents, inquiry, recovery, decider]

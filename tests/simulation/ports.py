@@ -107,5 +107,3 @@ class Bus:
         self._world.story.tell("report {} reaches the bus", message_id)
         if self._faults.strikes("bus loses its acknowledgement", 0.1):
             raise ConnectionError("no acknowledgement")
-
-

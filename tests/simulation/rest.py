@@ -15,7 +15,16 @@ from polytraders_pfh.engine.reporting import report_id
 if TYPE_CHECKING:
     from simulation.drive import Schedule
     from simulation.process import Process
+    from simulation.truth import Order
 
+_HIDES_RECORDS = (
+    "record is lost",
+    "record 5xx",
+    "record is garbage",
+    "record hangs",
+    "record is missing",
+    "slow answers",
+)
 _EVENT_STEPS = ("first", "final", "unhandled")
 
 
@@ -52,7 +61,7 @@ def _where(task: asyncio.Task[Any]) -> str:
 
 def _intents(schedule: Schedule, process: Process) -> None:
     oracle, orders = schedule.oracle, schedule.world.orders
-    known = set()
+    known: set[str] = set()
     for intent in process.engine.tools.intents:
         name = schedule.world.orders[intent.root_order_id].name
         known |= {order.order_id for order in intent.orders}
@@ -61,20 +70,33 @@ def _intents(schedule: Schedule, process: Process) -> None:
         if intent.state not in {State.RESTING, State.CLOSED}:
             oracle.breaks("I14", f"{name} is {intent.state.value} at rest; stopped: {intent.stopped!r}")
         working = orders.get(intent.working.order_id)
-        if intent.state is State.RESTING and (
-            working is None or (not working.open and working.told_to_life == process.life)
-        ):
+        if intent.state is State.RESTING and _should_be_known_dead(schedule, working, process):
             oracle.breaks("I14", f"{name} is believed to rest, and is dead")
         if intent.state is State.CLOSED:
             for order in intent.orders:
                 real = orders.get(order.order_id)
                 if real is not None and real.open:
                     oracle.breaks("I3", f"{name} is closed, and {real.name} lives; {intent.stopped!r}")
-    for order in orders.values():
+    _unknown_chases(schedule, known)
+
+
+def _should_be_known_dead(schedule: Schedule, order: Order | None, process: Process) -> bool:
+    """Return whether a life was told of an order's end, or could at least read that when it first met it."""
+    if order is None:
+        return True
+    unreadable = any(schedule.faults.struck[label] for label in _HIDES_RECORDS)
+    return not order.open and (order.told_to_life == process.life or not unreadable)
+
+
+def _unknown_chases(schedule: Schedule, known: set[str]) -> None:
+    """No chase lives that the bot does not know, unless its log was in memory, or another bot posted it."""
+    remembered = schedule.setup.disk is not None or not schedule.crashed
+    for order in schedule.world.orders.values():
         chased = order.order_id != order.wish.root_id
-        if order.open and chased and order.order_id not in known and not schedule.setup.neighbour:
-            if schedule.setup.disk is not None or not schedule.crashed:
-                oracle.breaks("I3", f"the chase {order.name} lives, and the bot does not know it")
+        unknown = order.open and chased and order.order_id not in known
+        if unknown and remembered and not schedule.setup.neighbour:
+            words = f"the chase {order.name} lives, and the bot does not know it"
+            schedule.oracle.breaks("I3", words)
 
 
 def _baseline(schedule: Schedule, process: Process) -> None:
@@ -156,10 +178,10 @@ def _events(schedule: Schedule, process: Process, reports: list[tuple[str, Execu
 def _supersession(schedule: Schedule, reports: list[tuple[str, ExecutionReport]]) -> None:
     named = Counter(report.supersedes for _, report in reports if report.supersedes)
     for message_id, report in reports:
-        if not report.final and named[message_id] != 1:
-            if _remembers(schedule) and (named[message_id] > 1 or not schedule.crashed):
-                words = f"the interim {report.verdict} is superseded {named[message_id]} times"
-                schedule.oracle.breaks("I6", words)
+        times = named[message_id]
+        lost = times < 1 and not schedule.crashed
+        if not report.final and _remembers(schedule) and (times > 1 or lost):
+            schedule.oracle.breaks("I6", f"the interim {report.verdict} is superseded {times} times")
 
 
 def _log(schedule: Schedule, process: Process) -> None:

@@ -175,7 +175,9 @@ def main() -> int:
     parser.add_argument("--processes", type=int, default=2, help="how many processes to run them in")
     parser.add_argument("--long", action="store_true", help="go on from where the last long run ended")
     parser.add_argument("--minutes", type=float, default=40.0, help="how long a long run lasts")
-    parser.add_argument("--state", type=Path, default=Path("simulation.json"), help="where it is written down")
+    parser.add_argument(
+        "--state", type=Path, default=Path("simulation.json"), help="where it is written down"
+    )
     told = parser.parse_args()
     if told.seed is not None:
         return _one(told.seed)

@@ -17,7 +17,7 @@ class Broken(NamedTuple):
 
 
 class Story:
-    """Sentences with their times. Ids are told by the names of the orders: A is a root, A1 its first chase."""
+    """Sentences with their times. Orders go by names: A is a root, A1 its first chase."""
 
     def __init__(self, now_s: Callable[[], float]) -> None:
         self._now_s = now_s

@@ -1,6 +1,7 @@
 """The proof of the proof: every planted bug is found, and within 2,000 schedules."""
 
 import pytest
+
 from simulation.drive import run
 from simulation.planted import BUGS, Bug
 

@@ -357,9 +357,7 @@ class World:
         if self.faults.strikes("orders match at once", 0.3):
             self.fill(order)
             status = "matched"
-        return reply(
-            200, {"success": True, "errorMsg": "", "orderID": order.order_id, "status": status}
-        )
+        return reply(200, {"success": True, "errorMsg": "", "orderID": order.order_id, "status": status})
 
     def _drift(self, order: Order) -> None:
         """Let the market run away from an order that has just come, as markets do."""
