@@ -189,7 +189,6 @@ class Coordinator:
             return known
         if self._t.intents.has_ended(work.fill.order_id) or intent.state is State.CLOSED:
             if intent.state is State.RESTING:
-                if intent.state is not State.CLOSED:
                 intent.step(Step.ORDER_CLOSED)
             return intent
         self._t.intents.add(intent)

@@ -9,9 +9,13 @@ from polytraders_hookspecs import (
     CancelReplaceResult,
     KillSwitchSignal,
     OrderFacts,
+    SignedEvent,
     hookimpl,
+    sign_event,
 )
 from support.fake_host import (
+    KEY,
+    KEY_ID,
     MARKET,
     NOW_MS,
     ROOT,
@@ -66,6 +70,12 @@ def described(order_id: str) -> OrderFacts:
         filled_shares="322.580645",
         status="PARTIAL",
     )
+
+
+def ended(order_id: str) -> SignedEvent:
+    """Return the signed end of an order."""
+    body = b'{"order_id":"%s","status":"CANCELLED"}' % order_id.encode()
+    return sign_event(key_id=KEY_ID, key=KEY, event_ts_ms=NOW_MS, trace_id=TRACE, body=body)
 
 
 async def test_event_that_comes_again_while_recovery_waits_gets_the_first_answer_and_one_end(
@@ -160,20 +170,23 @@ async def test_shed_event_of_an_order_that_is_forgotten_by_its_second_look_gets_
     config = {"max_in_flight": 1, "tombstone_ms": 0}
     host = living(tmp_path, journal={"durable": False}, execution=config)
     await host.start()
-    let_go = asyncio.Event()
+    other, sent, let_go = "0x" + "d4" * 32, asyncio.Event(), asyncio.Event()
+    host.orders.known[ROOT] = described(ROOT)
+    await host.bot.on_partial_fill(partial(market_id=None))
 
     async def slowly(exchange: FakeExchange, order_ids: tuple[str, ...]) -> None:
+        sent.set()
         await let_go.wait()
 
     host.exchange.on_cancel = slowly
-    host.orders.known[ROOT] = described(ROOT)
-    first = asyncio.ensure_future(host.bot.on_partial_fill(partial(policy="cancel", market_id=None)))
-    await asyncio.sleep(0)
+    first = asyncio.ensure_future(host.bot.on_partial_fill(partial(order_id=other, policy="cancel")))
+    await sent.wait()
     shed = await host.bot.on_partial_fill(partial(market_id=None, at_ms=NOW_MS + 1))
+    await host.bot.on_order_closed(ended(ROOT))
     host.orders.known.clear()
     let_go.set()
     await first
-    published = await host.reports.until(3)
+    published = await host.reports.until(4)
 
     assert shed.verdict == "PARTIAL_FILL_SHED"
     ends = [(r["verdict"], r["supersedes"]) for r in published if r["final"] and "supersedes" in r]
