@@ -39,7 +39,7 @@ from polytraders_hookspecs import gather_hook, new_plugin_manager
 manager = new_plugin_manager()
 manager.load_setuptools_entrypoints("polytraders")
 manager.check_pending()
-for bot in manager.hook.register_bot(host=services):          # services: a HostServices
+for bot in manager.hook.register_bot(host=services):  # services: a HostServices
     manager.register(bot, bot.describe_bot().bot_id)
 results = await gather_hook(manager.hook.on_partial_fill, envelope=signed_event)
 ```
