@@ -180,7 +180,7 @@ class Reporter:
         reports, self._reports = self._reports, []
         for report, payload, first in reports:
             # The report first: an event that is on record as accepted is never without one.
-            self._outbox.offer(_record_of(report, payload))
+            self._outbox.offer(_record_of(report, payload, first=first))
             if first and report.event_ts_ms is not None:
                 order_id, trace_id = report.order_id or "", report.trace_id or ""
                 self._accept(report.evaluated_at_ms, trace_id, order_id, report.event_ts_ms)
@@ -208,7 +208,7 @@ class Reporter:
             DECISIONS_LOG.debug("%s", developer_log(report))
 
 
-def _record_of(report: ExecutionReport, payload: bytes) -> Record:
+def _record_of(report: ExecutionReport, payload: bytes, *, first: bool) -> Record:
     return Record(
         Kind.REPORTED,
         report.evaluated_at_ms,
@@ -220,7 +220,8 @@ def _record_of(report: ExecutionReport, payload: bytes) -> Record:
             "verdict": report.verdict,
             "final": report.final,
             "event_ts_ms": report.event_ts_ms,
-        },
+        }
+        | ({"first": True} if first else {}),
         payload=payload,
         message_id=report.report_id,
         partition_key=report.trace_id or report.report_id,

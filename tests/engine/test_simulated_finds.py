@@ -194,6 +194,24 @@ async def test_shed_event_of_an_order_that_is_forgotten_by_its_second_look_gets_
     await host.stop()
 
 
+async def test_event_whose_report_reached_the_disk_and_its_acceptance_did_not_is_answered_as_before(
+    tmp_path: Path,
+) -> None:
+    host = living(tmp_path)
+    await host.start()
+    reporter = host.bot._engine.reporter
+    reporter._accept = lambda *_: None
+    first = await host.bot.on_partial_fill(partial())
+    await die(host)
+
+    again = living(tmp_path, host.exchange)
+    await again.start()
+    duplicate = await again.bot.on_partial_fill(partial())
+
+    assert duplicate == first
+    await again.stop()
+
+
 async def test_kill_switch_that_goes_on_while_an_earlier_reset_is_recorded_stays_on(tmp_path: Path) -> None:
     host = living(tmp_path, journal={"durable": False})
     await host.start()

@@ -117,7 +117,8 @@ class MemoryJournal:
 def seen_in(records: Collection[Record]) -> list[Seen]:
     """Return the accepted events in these records, oldest first, each with its latest report.
 
-    A report may stand before the record of its event; an event without one has what its own record says.
+    A report may stand before the record of its event, which a crash may have kept from the disk; an event
+    without a report has what its own record says.
     """
     accepted: dict[tuple[str, int], bytes] = {}
     reported: dict[tuple[str, int], bytes] = {}
@@ -130,4 +131,6 @@ def seen_in(records: Collection[Record]) -> list[Seen]:
             accepted.setdefault(key, record.payload)
         elif record.kind is Kind.REPORTED:
             reported[key] = record.payload
+            if record.facts.get("first"):
+                accepted.setdefault(key, b"")
     return [Seen(*key, reported.get(key, payload)) for key, payload in accepted.items()]
