@@ -205,6 +205,7 @@ async def test_event_whose_report_reached_the_disk_and_its_acceptance_did_not_is
     await die(host)
 
     again = living(tmp_path, host.exchange)
+    again.exchange.book = ConnectionError("the book is gone")
     await again.start()
     duplicate = await again.bot.on_partial_fill(partial())
 
