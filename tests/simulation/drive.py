@@ -77,7 +77,7 @@ class Schedule:
         self.meddling = rng.random() < 0.2
         self.racing = rng.random() < 0.4
         self.durable = rng.random() < (0.85 if self.dies else 0.3)
-        self.patience_s = rng.choice((0.5, 5, 60))
+        self.patience_s = rng.choice((10, 60))
         self.crashed = False
         self.kill_is_noted = False
         self.commands: list[asyncio.Task[Any]] = []
