@@ -160,7 +160,7 @@ def assemble(host: HostServices, settings: Settings, version: str, journal: Jour
 
     def sweep(reason: str) -> None:
         signal = KillSwitchSignal(active=True, ts_ms=host.clock.now_ms(), reason=reason)
-        carrier.own(killer.sweep(signal))
+        killer.sweep(signal)
 
     kill.on_found = sweep
     return Engine(settings, tools, coordinator, carrier, killer, declared, recovery, reporter, outbox, host)

@@ -45,12 +45,12 @@ class Killer:
         self._reporter = reporter
         self._reach = reach
 
-    async def sweep(self, signal: KillSwitchSignal) -> list[ExecutionReport]:
+    def sweep(self, signal: KillSwitchSignal) -> asyncio.Future[list[ExecutionReport]]:
         """Cancel every known remainder, and report each. The latch is already set.
 
-        It runs to its end, whoever stops waiting for it.
+        It has begun when this returns, and runs to its end, whether or not anybody waits for it.
         """
-        return await asyncio.shield(self._carrier.own(self._sweep(signal)))
+        return asyncio.shield(self._carrier.own(self._sweep(signal)))
 
     async def _sweep(self, signal: KillSwitchSignal) -> list[ExecutionReport]:
         at_rest: list[Intent] = []

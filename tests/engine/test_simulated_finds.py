@@ -1,6 +1,7 @@
 """What the simulator found, each as the smallest case that shows it."""
 
 import asyncio
+from collections.abc import Awaitable
 from decimal import Decimal
 from pathlib import Path
 
@@ -211,6 +212,26 @@ async def test_event_whose_report_reached_the_disk_and_its_acceptance_did_not_is
 
     assert duplicate == first
     await again.stop()
+
+
+async def test_remainders_are_cancelled_although_the_host_never_began_to_wait_for_the_kill(
+    tmp_path: Path,
+) -> None:
+    host = living(tmp_path, journal={"durable": False})
+    await host.start()
+    await host.bot.on_partial_fill(partial())
+
+    async def wait_for(answer: Awaitable[object]) -> None:
+        await answer
+
+    signal = KillSwitchSignal(active=True, ts_ms=NOW_MS, reason="drill")
+    waiting = asyncio.ensure_future(wait_for(host.bot.on_killswitch(signal)))
+    waiting.cancel()
+    published = await host.reports.until(2)
+
+    assert host.exchange.live() == []
+    assert published[-1]["verdict"] == "KILL_SWITCH_ACTIVE"
+    await host.stop()
 
 
 async def test_kill_switch_that_goes_on_while_an_earlier_reset_is_recorded_stays_on(tmp_path: Path) -> None:
