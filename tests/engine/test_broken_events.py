@@ -213,7 +213,7 @@ async def test_command_to_cancel_goes_out_although_the_journal_failed(host: Fake
 
 
 async def test_reset_that_cannot_be_recorded_is_not_done(host: FakeHost) -> None:
-    host.bot.on_killswitch(KILL).close()
+    host.bot.on_killswitch(KILL).cancel()
     await host.bot._engine.tools.journal.close()
 
     with pytest.raises(JournalFailed):

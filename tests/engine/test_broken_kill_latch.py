@@ -23,7 +23,7 @@ class SlowSwitch:
 
 
 async def slow_reset(host: FakeHost) -> tuple[SlowSwitch, asyncio.Future[Any]]:
-    host.bot.on_killswitch(KillSwitchSignal(active=True, ts_ms=NOW_MS)).close()
+    host.bot.on_killswitch(KillSwitchSignal(active=True, ts_ms=NOW_MS)).cancel()
     switch = SlowSwitch()
     host.bot._engine.tools.kill._service = switch
     resetting = asyncio.ensure_future(host.bot.on_bot_command(BOT, "reset-kill", {"actor": "ops"}))
@@ -55,7 +55,7 @@ async def test_reset_whose_caller_gives_up_leaves_the_kill_switch_latched(host: 
 async def test_signal_that_comes_during_a_reset_is_not_reset_with_it(host: FakeHost) -> None:
     switch, resetting = await slow_reset(host)
 
-    host.bot.on_killswitch(KillSwitchSignal(active=True, ts_ms=NOW_MS + 1)).close()
+    host.bot.on_killswitch(KillSwitchSignal(active=True, ts_ms=NOW_MS + 1)).cancel()
     switch.answer.set_result(KillSwitchStatus(active=False))
 
     assert not (await resetting).ok

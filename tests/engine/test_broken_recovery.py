@@ -87,7 +87,7 @@ async def test_order_that_recovery_takes_after_the_kill_signal_is_cancelled_too(
     stopped_host.orders.partials = (facts(), chase_facts())
 
     def kill_now(exchange: FakeExchange, order_id: str) -> None:
-        stopped_host.bot.on_killswitch(KillSwitchSignal(active=True, ts_ms=NOW_MS)).close()
+        stopped_host.bot.on_killswitch(KillSwitchSignal(active=True, ts_ms=NOW_MS)).cancel()
 
     stopped_host.exchange.on_get = kill_now
     await stopped_host.start()

@@ -273,7 +273,7 @@ async def test_post_is_recorded_before_it_is_sent(host: FakeHost) -> None:
 
 async def test_kill_switch_that_goes_on_during_the_cancel_stops_the_chase(host: FakeHost) -> None:
     def kill_now(exchange: FakeExchange, ids: tuple[str, ...]) -> None:
-        host.bot.on_killswitch(KillSwitchSignal(active=True, ts_ms=NOW_MS)).close()
+        host.bot.on_killswitch(KillSwitchSignal(active=True, ts_ms=NOW_MS)).cancel()
 
     host.exchange.on_cancel = kill_now
 
@@ -300,7 +300,7 @@ async def test_kill_switch_that_lands_while_the_post_is_in_flight_cancels_the_ne
     host: FakeHost,
 ) -> None:
     def kill_then_accept(exchange: FakeExchange, order: SignedOrder) -> ExchangeReply:
-        host.bot.on_killswitch(KillSwitchSignal(active=True, ts_ms=NOW_MS)).close()
+        host.bot.on_killswitch(KillSwitchSignal(active=True, ts_ms=NOW_MS)).cancel()
         return exchange.really_post(order)
 
     host.exchange.on_post = kill_then_accept
@@ -475,7 +475,7 @@ async def test_signer_that_fails_for_what_was_only_guessed_does_not_end_the_chas
 
 async def test_nothing_is_signed_once_the_kill_switch_went_on_during_the_cancel(host: FakeHost) -> None:
     def kill_now(exchange: FakeExchange, ids: tuple[str, ...]) -> None:
-        host.bot.on_killswitch(KillSwitchSignal(active=True, ts_ms=NOW_MS)).close()
+        host.bot.on_killswitch(KillSwitchSignal(active=True, ts_ms=NOW_MS)).cancel()
 
     host.exchange.on_cancel = kill_now
 
