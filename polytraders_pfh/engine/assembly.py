@@ -60,6 +60,7 @@ class Engine:
     async def start(self) -> None:
         """Open the log, learn what is open; cancel it when the kill switch is on, or went on meanwhile."""
         await self.tools.journal.open()
+        self.tools.kill.remind()
         self.outbox.start()
         left_open = await recall(self.tools, self.coordinator)
         await self.recovery.run()

@@ -40,6 +40,11 @@ class KillLatch:
         if not noted:
             self._note(True, reason)
 
+    def remind(self) -> None:
+        """Note a latch that was set before there was a log to note it in."""
+        if self.latched:
+            self._note(True, self.reason)
+
     async def reset(self, signals: int) -> bool:
         """Unlatch it by hand; refused (False) unless the host's switch is known to be off.
 

@@ -30,6 +30,7 @@ from support.fake_host import (
     partial,
 )
 
+from polytraders_pfh import plugin
 from polytraders_pfh.core.lifecycle import State
 from polytraders_pfh.engine.journal import Commit
 
@@ -232,6 +233,20 @@ async def test_remainders_are_cancelled_although_the_host_never_began_to_wait_fo
     assert host.exchange.live() == []
     assert published[-1]["verdict"] == "KILL_SWITCH_ACTIVE"
     await host.stop()
+
+
+async def test_kill_switch_that_went_on_before_the_log_was_open_survives_a_restart(tmp_path: Path) -> None:
+    host = living(tmp_path)
+    host.bot = plugin.register_bot(host)
+    host.bot.on_killswitch(KillSwitchSignal(active=True, ts_ms=NOW_MS, reason="drill")).cancel()
+    await host.bot.on_host_start()
+    await die(host)
+
+    again = living(tmp_path, host.exchange)
+    await again.start()
+
+    assert again.bot._engine.tools.kill.latched
+    await again.stop()
 
 
 async def test_kill_switch_that_goes_on_while_an_earlier_reset_is_recorded_stays_on(tmp_path: Path) -> None:
