@@ -136,7 +136,7 @@ class Recovery:
         if verdict in {RecordVerdict.ALIVE, RecordVerdict.CLOSED}:
             take_record(intent, order, record)
             order.may_fill = verdict is RecordVerdict.ALIVE
-        order.unread = verdict is not RecordVerdict.CLOSED
+        order.unread = True  # a record may lag: its trades are read too, before the next chase
         return verdict
 
     async def _root(self, order_id: str) -> OrderFacts | None:

@@ -235,6 +235,42 @@ async def test_remainders_are_cancelled_although_the_host_never_began_to_wait_fo
     await host.stop()
 
 
+async def test_record_that_lags_during_recovery_does_not_widen_the_next_chase(tmp_path: Path) -> None:
+    host = living(tmp_path)
+    await host.start()
+    first = await host.bot.on_partial_fill(partial(policy="chase"))
+    await die(host)
+    again, new = living(tmp_path, host.exchange), str(first.new_order_id)
+    honest = host.exchange.orders[ROOT].matched
+
+    def lagging(exchange: FakeExchange, order_id: str) -> None:
+        exchange.orders[ROOT].matched = 0
+
+    again.exchange.on_get = lagging
+    await again.start()
+    again.exchange.on_get = None
+    again.exchange.orders[ROOT].matched = honest
+    again.exchange.orders[new].matched = 10_000_000
+    again.exchange.book = book(asks=(("0.64", "1000"),), timestamp_ms=NOW_MS + 1)
+    remaining = again.exchange.orders[new].size * 63 // 100 - 6_300_000
+
+    report = await again.bot.on_partial_fill(
+        partial(
+            order_id=new,
+            policy="chase",
+            price="0.63",
+            filled="6.3",
+            remaining=str(Decimal(remaining) / 1_000_000),
+            at_ms=NOW_MS + 1,
+        )
+    )
+
+    assert report.verdict == "CHASE_ORDER_SUBMITTED"
+    posted = again.exchange.posted()[-1]
+    assert honest * 620_000 + 10_000_000 * 630_000 + posted.maker_amount_micro * 1_000_000 <= 450 * 10**12
+    await again.stop()
+
+
 async def test_kill_switch_that_went_on_before_the_log_was_open_survives_a_restart(tmp_path: Path) -> None:
     host = living(tmp_path)
     host.bot = plugin.register_bot(host)
