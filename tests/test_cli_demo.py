@@ -13,7 +13,8 @@ from support.demo_stage import recorded_file
 from support.market_files import write_lines
 
 from polytraders_pfh import __version__
-from polytraders_pfh.cli import DEFAULT_FAULTS, main
+from polytraders_pfh.cli import main
+from polytraders_pfh.cli.options import DEFAULT_FAULTS
 from polytraders_pfh.demo.board import Board
 from polytraders_pfh.demo.run import Run
 from polytraders_pfh.demo.world import World

@@ -1,0 +1,32 @@
+"""The command line: arguments in, exit codes out, and nothing else.
+
+    0    done                            2    the arguments, a config or a recording were wrong
+    1    an invariant was violated,      130  interrupted; the summary so far was printed
+         or the run could not go on
+
+Whatever a command needs is imported when it runs (hence PLC0415), so that `--help` is quick and a missing
+extra is one sentence.
+"""
+
+import sys
+
+try:
+    import click
+except ModuleNotFoundError:
+    sys.exit("the command line needs click, which is not installed; run: pip install 'polytraders-pfh[host]'")
+
+from polytraders_pfh import __version__
+from polytraders_pfh.cli.reading import verify
+from polytraders_pfh.cli.running import demo, host, paper, replay
+
+__all__ = ["main"]
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="polytraders-pfh")
+def main() -> None:
+    """What happens to the rest of a Polymarket order after it fills in part."""
+
+
+for command in (demo, replay, paper, host, verify):
+    main.add_command(command)
