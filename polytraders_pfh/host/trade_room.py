@@ -1,0 +1,124 @@
+"""What bots and strategies share: report bus, kill switch, orders and their events, the desk that places."""
+
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pluggy
+from opentelemetry.sdk.trace import TracerProvider
+from polytraders_hookspecs import Clock, Signer
+from prometheus_client import CollectorRegistry
+
+from polytraders_pfh.host.bus import FileReportBus, MemoryReportBus
+from polytraders_pfh.host.config import HostConfig
+from polytraders_pfh.host.dispatch import EventDispatcher
+from polytraders_pfh.host.keys import read_event_keys
+from polytraders_pfh.host.kill import FileKillSwitch
+from polytraders_pfh.host.lifecycle import OrderLifecycle
+from polytraders_pfh.host.link import ExchangeLink
+from polytraders_pfh.host.metrics import HostMetrics
+from polytraders_pfh.host.placing import OrderDesk
+from polytraders_pfh.host.reconcile import Reconciler
+from polytraders_pfh.host.records import OrderRecords
+from polytraders_pfh.host.services import BotServices
+from polytraders_pfh.host.signer import WalletSigner
+from polytraders_pfh.host.watched import WatchedClob, WatchedSigner
+
+
+class TradeRoom:
+    """One host's shared services.
+
+    Args:
+        config: The settings.
+        environ: Where `env` secrets come from.
+        link: The way to the exchange.
+        hooks: Through which bots hear of events and of the kill switch.
+        clock: The host's.
+        registry: The metrics registry that bots get.
+        metrics: The host's own, in it.
+        tracers: The tracer provider that bots get.
+        signer: Signs orders in place of the wallet in this process.
+
+    Attributes:
+        bus: The report bus.
+        dispatcher: Delivers events, and keeps the newest reports that bots returned.
+        lifecycle: Every order of the account.
+        kill_switch: `signal(active, reason, actor)`.
+        reconciler: Reads open orders from the exchange.
+        desk: Places root orders.
+
+    Raises:
+        SecretMissing: An event key is absent or no key.
+    """
+
+    def __init__(
+        self,
+        config: HostConfig,
+        environ: Mapping[str, str],
+        link: ExchangeLink,
+        hooks: pluggy.HookRelay,
+        clock: Clock,
+        registry: CollectorRegistry,
+        metrics: HostMetrics,
+        tracers: TracerProvider,
+        signer: Signer | None,
+    ) -> None:
+        self._config = config
+        self._link = link
+        self._hooks = hooks
+        self._clock = clock
+        self._registry = registry
+        self._tracers = tracers
+        memory = config.reports.bus == "memory"
+        self.bus = MemoryReportBus() if memory else FileReportBus(config.reports_file)
+        self._event_keys, events = read_event_keys(config.events, environ)
+        self.dispatcher = EventDispatcher(hooks, clock, events, metrics, tracers)
+        records = OrderRecords(config.host.state_dir / "orders.jsonl")
+        self.lifecycle = OrderLifecycle(self.dispatcher, records, clock, metrics)
+        self.kill_switch = FileKillSwitch(config.kill_switch_file, hooks, clock)
+        self.reconciler = Reconciler(link.clob, self.lifecycle, clock, metrics)
+        self._clob = WatchedClob(link.clob, self.lifecycle)
+        self._signer = WatchedSigner(signer or WalletSigner(link.wallet, clock), self.lifecycle)
+        self.desk = OrderDesk(
+            clob=link.clob,
+            watched_clob=self._clob,
+            signer=self._signer,
+            lifecycle=self.lifecycle,
+            kill_switch=self.kill_switch,
+            hooks=hooks,
+            events=events,
+            clock=clock,
+            metrics=metrics,
+        )
+
+    async def open(self, stack: AsyncExitStack) -> None:
+        """Open the bus, take up the orders of the last run.
+
+        Raises:
+            BusError: The reports file cannot be used.
+            OSError: The order records cannot be written.
+        """
+        await self.bus.open()
+        stack.push_async_callback(self.bus.close)
+        stack.callback(self.lifecycle.close)
+        self.lifecycle.load()
+        stack.push_async_callback(self.kill_switch.close)
+        stack.push_async_callback(self.dispatcher.close)
+
+    def services(self, plugin_name: str, state_dir: Path) -> BotServices:
+        """Return the services of one bot: shared ones, its own section and directory."""
+        return BotServices(
+            config=self._config.bots[plugin_name].members(),
+            event_keys=self._event_keys,
+            clob_public=self._link.clob,
+            clob_auth=self._clob,
+            signer=self._signer,
+            kill_switch=self.kill_switch,
+            orders=self.lifecycle,
+            reports=self.bus,
+            hooks=self._hooks,
+            tracer_provider=self._tracers,
+            metrics_registry=self._registry,
+            clock=self._clock,
+            state_dir=state_dir,
+        )
