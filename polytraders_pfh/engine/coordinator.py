@@ -155,11 +155,9 @@ class Coordinator:
         work = Work(shed.fill, Answer(), span, began_ns, interim=shed.report, draft=shed.draft)
         try:
             await self._handle(work, shed.envelope)
-        except Rejected as e:
-            await self._reporter.reject(shed.envelope, e)
         except Exception as e:
             _LOG.exception("shed event of order %s was not handled", shed.fill.order_id)
-            await self._reporter.hold_unhandled(shed.fill, e)
+            await self._reporter.hold_unhandled(shed.fill, e, shed.report)
         finally:
             span.end()
 

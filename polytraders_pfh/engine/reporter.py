@@ -130,7 +130,9 @@ class Reporter:
         self._keep(report, report.to_json())
         return report
 
-    async def hold_unhandled(self, fill: Fill, e: Exception) -> ExecutionReport:
+    async def hold_unhandled(
+        self, fill: Fill, e: Exception, interim: ExecutionReport | None = None
+    ) -> ExecutionReport:
         """Report an event that this bot failed to handle: the order rests as it was."""
         text = TEXTS[Reason.HOLD_REMAINDER]
         report = ExecutionReport(
@@ -149,6 +151,7 @@ class Reporter:
             mode=self.mode,
             executed=False,
             final=True,
+            supersedes=None if interim is None else interim.report_id,
             event_ts_ms=fill.event_ts_ms,
         )
         self._keep(report, report.to_json())

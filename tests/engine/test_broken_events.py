@@ -82,6 +82,24 @@ async def test_shed_event_of_an_order_that_ended_meanwhile_still_gets_its_final_
     assert (final["verdict"], final["supersedes"]) == ("REMAINDER_CLOSED", shed.report_id)
 
 
+async def test_shed_event_that_is_not_handled_at_its_second_look_names_the_report_that_it_was_shed_with(
+    busy: Busy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: Any) -> Any:
+        raise ZeroDivisionError
+
+    first = await busy.begin()
+    shed = await busy.host.bot.on_partial_fill(partial(order_id=OTHER, policy="cancel"))
+    monkeypatch.setattr(busy.host.bot._engine.coordinator._decider, "decide", broken)
+    busy.gate.set()
+    await first
+
+    published = await busy.host.reports.until(3)
+
+    (final,) = [r for r in published if r["order_id"] == OTHER and r["final"]]
+    assert (final["verdict"], final["supersedes"]) == ("HOLD_REMAINDER", shed.report_id)
+
+
 async def test_shed_event_whose_sequence_takes_long_is_told_thrice_and_each_report_is_kept(
     busy: Busy,
 ) -> None:
