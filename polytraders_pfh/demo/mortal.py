@@ -61,6 +61,10 @@ class MortalJournal:
     def pending(self) -> int:
         return self._log.pending
 
+    @property
+    def queued(self) -> int:
+        return len(self._underway) + self._log.queued
+
     def append(self, record: Record) -> Commit:
         check_exact(record)
         commit = Commit()

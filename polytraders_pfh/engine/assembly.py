@@ -30,6 +30,7 @@ from polytraders_pfh.engine.reporter import Reporter
 from polytraders_pfh.engine.restart import finish, recall
 from polytraders_pfh.engine.sequencer import Sequencer
 from polytraders_pfh.engine.tools import Tools
+from polytraders_pfh.telemetry import names
 from polytraders_pfh.telemetry.metrics import Metrics
 from polytraders_pfh.telemetry.traces import Traces
 
@@ -115,9 +116,10 @@ def assemble(host: HostServices, settings: Settings, version: str, journal: Jour
         fill_rate_window_ms=book.fill_rate_window_ms,
         max_tokens=book.max_tokens,
     )
-    exchange = Exchange(host.clob_public, host.clob_auth, host.signer, books, timeout_s)
-    if journal is None:
-        journal = SqliteJournal(host.state_dir / "journal") if settings.journal.durable else MemoryJournal()
+    exchange = Exchange(host.clob_public, host.clob_auth, host.signer, books, metrics, timeout_s)
+    if journal is None and settings.journal.durable:
+        journal = SqliteJournal(host.state_dir / "journal", timing=metrics.journal_commit_seconds.time)
+    journal = journal or MemoryJournal()
     chronicle = Chronicle(journal, host.clock)
     intents = IntentTable(
         execution.max_intents,
@@ -142,14 +144,13 @@ def assemble(host: HostServices, settings: Settings, version: str, journal: Jour
         kill=kill,
         intents=intents,
         clock=host.clock,
-        traces=Traces(host.tracer_provider, version),
+        traces=Traces(host.tracer_provider, version, host.clock.monotonic_ns, metrics.waited),
         metrics=metrics,
         settings=execution,
         max_book_age_ms=book.max_age_ms,
         obstacle=lambda: _obstacle(recovery, outbox),
     )
-    metrics.kill_switch.set_function(lambda: tools.kill.latched)
-    metrics.pending_reports.set_function(lambda: len(outbox))
+    _show(tools, outbox)
     reporter = Reporter(tools, outbox, settings.mode)
     sequencer = Sequencer(tools)
     carrier = Carrier(tools, sequencer, host.hooks)
@@ -165,6 +166,17 @@ def assemble(host: HostServices, settings: Settings, version: str, journal: Jour
 
     kill.on_found = sweep
     return Engine(settings, tools, coordinator, carrier, killer, declared, recovery, reporter, outbox, host)
+
+
+def _show(tools: Tools, outbox: Outbox) -> None:
+    """Show what stands still between events: kill switch, log and bus."""
+    show, journal = tools.metrics.show, tools.journal
+    show.shown(names.KILL_SWITCH, lambda: tools.kill.latched)
+    show.shown(names.JOURNAL_FAILED, lambda: bool(journal.failed))
+    show.shown(names.JOURNAL_BACKLOG, lambda: journal.queued)
+    show.shown(names.PENDING_REPORTS, lambda: len(outbox))
+    show.shown(names.OLDEST_PENDING_REPORT, lambda: outbox.lag_ms / 1000)
+    show.shown(names.LOST_REPORTS, lambda: outbox.lost)
 
 
 def _obstacle(recovery: Recovery, outbox: Outbox) -> str:

@@ -30,6 +30,7 @@ from polytraders_pfh.engine.intents import ChainOrder, Intent
 from polytraders_pfh.engine.reporting import Fill, report_id
 from polytraders_pfh.engine.sequencer import Outcome, Sequencer
 from polytraders_pfh.engine.tools import Tools
+from polytraders_pfh.telemetry import names
 
 _LOG: Final = logging.getLogger("polytraders_pfh.engine")
 _DUST_DEADLINE_S: Final = 1.0
@@ -73,8 +74,9 @@ class Carrier:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._ordered: dict[str, _Ordered] = {}
         self._asking: set[str] = set()
-        tools.metrics.cancels_unconfirmed.set_function(lambda: self._doubtful(State.CANCEL_UNKNOWN))
-        tools.metrics.posts_unknown.set_function(lambda: self._doubtful(State.POST_UNKNOWN))
+        show = tools.metrics.show
+        show.shown(names.CANCELS_UNCONFIRMED, lambda: self._doubtful(State.CANCEL_UNKNOWN))
+        show.shown(names.POSTS_UNKNOWN, lambda: self._doubtful(State.POST_UNKNOWN))
 
     def start(
         self, fill: Fill, intent: Intent, decision: Decision, span: Span, conclude: Conclude

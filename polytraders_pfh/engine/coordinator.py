@@ -56,8 +56,10 @@ class Coordinator:
         self._seen = SeenEvents(tools.settings.seen_events)
         self._shed = Shed()
         self.in_flight = 0
-        tools.metrics.in_flight.set_function(lambda: self.in_flight)
-        tools.metrics.active_intents.set_function(lambda: len(tools.intents))
+        show = tools.metrics.show
+        show.shown(names.IN_FLIGHT, lambda: self.in_flight)
+        show.shown(names.DEFERRED, lambda: len(self._shed))
+        show.shown(names.ACTIVE_INTENTS, lambda: len(tools.intents))
 
     async def on_partial_fill(self, envelope: SignedEvent) -> ExecutionReport:
         """Handle one PARTIAL. A duplicate is answered with the first report."""

@@ -19,18 +19,26 @@ from polytraders_pfh.core.outcomes import (
 from polytraders_pfh.engine.books import Books
 from polytraders_pfh.engine.replies import read_cancel, read_post, read_record, read_traded, refusal
 from polytraders_pfh.engine.within import within
+from polytraders_pfh.telemetry.metrics import Metrics
 
 
 class Exchange:
-    """The host's transport, read and judged."""
+    """The host's transport, read, judged, and counted by what it proved."""
 
     def __init__(
-        self, public: ClobPublic, auth: ClobAuth, signer: Signer, books: Books, timeout_s: float
+        self,
+        public: ClobPublic,
+        auth: ClobAuth,
+        signer: Signer,
+        books: Books,
+        metrics: Metrics,
+        timeout_s: float,
     ) -> None:
         self._public = public
         self._auth = auth
         self._signer = signer
         self._books = books
+        self._metrics = metrics
         self._timeout_s = timeout_s
         self.auth_reachable: bool | None = None
         self.public_reachable: bool | None = None
@@ -50,12 +58,17 @@ class Exchange:
     async def cancel(self, order_ids: tuple[str, ...]) -> dict[str, CancelVerdict]:
         """Ask once for these orders to be cancelled, and return what the answer proves of each."""
         answer = read_cancel(await self._answer(lambda: self._auth.cancel_orders(order_ids)))
-        return {order_id: judge_cancel(order_id, answer) for order_id in order_ids}
+        verdicts = {order_id: judge_cancel(order_id, answer) for order_id in order_ids}
+        for verdict in verdicts.values():
+            self._metrics.cancels[verdict.value].inc()
+        return verdicts
 
     async def record(self, order_id: str) -> tuple[RecordVerdict, OrderRecord]:
         """Read an order's record, and return what it proves."""
         record = read_record(await self._answer(lambda: self._auth.get_order(order_id)), order_id)
-        return judge_record(record), record
+        verdict = judge_record(record)
+        self._metrics.reconciliations[verdict.value].inc()
+        return verdict, record
 
     async def traded(self, market_id: str, order_id: str, after_ms: int) -> int | None:
         """Return how much of an order its trades since `after_ms` add up to, or None when not known."""
@@ -75,6 +88,7 @@ class Exchange:
         """Send a signed order once; return what the answer proves, and the exchange's own words."""
         reply = await self._answer(lambda: self._auth.post_order(order))
         verdict = judge_post(order.order_id, read_post(reply), attempted_before=attempted_before)
+        self._metrics.posts[verdict.value].inc()
         return verdict, refusal(reply)
 
     async def _answer(self, call: Callable[[], Awaitable[ExchangeReply]]) -> ExchangeReply:

@@ -1,6 +1,7 @@
 """One lane per trace: its reports in order, one under way at a time, resting after a failure."""
 
 from collections import deque
+from collections.abc import Iterable
 from heapq import heappop, heappush
 from typing import Final, NamedTuple
 
@@ -66,6 +67,10 @@ class Lanes:
         lane.items.append(Item(seq, record))
         self._count += 1
         self.unkept += not seq
+
+    def firsts(self) -> Iterable[Record]:
+        """Return the oldest report of each trace."""
+        return [lane.first.record for lane in self._by_trace.values()]
 
     def pop(self, now_ns: int) -> Lane | None:
         """Return a lane whose first report is to be published now, or None."""

@@ -16,6 +16,7 @@ import logging
 from collections import deque
 from collections.abc import Coroutine
 from contextlib import suppress
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from polytraders_hookspecs.services import Clock, ReportBus
@@ -86,6 +87,14 @@ class Outbox:
     def held(self) -> int:
         """How many reports are held in memory."""
         return len(self._lanes) + len(self._unkept)
+
+    @property
+    def lag_ms(self) -> int:
+        """How old the oldest report is that the bus has not acknowledged; 0 when none waits."""
+        waiting = [*self._lanes.firsts(), *(offer.record for offer in islice(self._offers, 1))]
+        waiting += islice(self._unkept, 1)
+        oldest_ms = min((record.at_ms for record in waiting), default=None)
+        return 0 if oldest_ms is None else max(self._clock.now_ms() - oldest_ms, 0)
 
     def start(self) -> None:
         """Take up what an earlier run left undelivered. Needs a running loop and an open journal."""

@@ -60,6 +60,7 @@ class Reporter:
         self._t = tools
         self._outbox = outbox
         self.mode: Mode = mode
+        tools.metrics.show.choice(names.MODE, lambda: self.mode)
         self._reports: list[tuple[ExecutionReport, bytes, bool]] = []
         self.dust = Recent()
         self.aborts = Recent()
@@ -116,7 +117,7 @@ class Reporter:
         )
 
     def publish(self, report: ExecutionReport) -> None:
-        """Have a report that was composed elsewhere recorded and published."""
+        """Have a final report that was composed elsewhere counted, recorded and published."""
         self._t.metrics.decisions[report.verdict].inc()
         self._keep(report, report.to_json())
 
@@ -154,7 +155,7 @@ class Reporter:
             supersedes=None if interim is None else interim.report_id,
             event_ts_ms=fill.event_ts_ms,
         )
-        self._keep(report, report.to_json())
+        self.publish(report)
         return report
 
     def _keep(self, report: ExecutionReport, payload: bytes, *, first: bool = False) -> None:
@@ -198,13 +199,13 @@ class Reporter:
             report.verdict,
             work.fill.remaining_usd_micro,
             None if ticks is None else float(ticks),
+            (self._t.clock.monotonic_ns() - work.began_ns) / 1e9,
             sampled_trace(span),
         )
         if report.verdict == _DUST:
             self.dust.note(report.evaluated_at_ms)
         elif report.verdict == _ABORTED:
             self.aborts.note(report.evaluated_at_ms)
-        metrics.decide_seconds.observe((self._t.clock.monotonic_ns() - work.began_ns) / 1e9)
         if span.is_recording():
             _describe(span, work, intent, decision, report)
         if DECISIONS_LOG.isEnabledFor(logging.DEBUG):

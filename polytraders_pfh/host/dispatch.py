@@ -162,7 +162,7 @@ class EventDispatcher:
         self, hook: pluggy.HookCaller, deadline_s: float, order: TrackedOrder, message: WireModel, ts_ms: int
     ) -> list[HookResult]:
         envelope = self._events.sign(message, trace_id=order.trace_id, ts_ms=ts_ms)
-        self._metrics.events.labels(hook.name.removeprefix("on_")).inc()
+        self._metrics.events[hook.name.removeprefix("on_")].inc()
         with (
             order_trace(order.trace_id),
             self._tracer.start_as_current_span(
@@ -183,7 +183,7 @@ class EventDispatcher:
 
 def show_hook_error(metrics: HostMetrics, hook: str, result: HookResult) -> None:
     """Count a bot's error and show it to the operator."""
-    metrics.hook_errors.labels(hook).inc()
+    metrics.hook_errors[hook].inc()
     _log.error(
         "bot %s failed in %s: %s: %s", result.plugin_name, hook, type(result.error).__name__, result.error
     )

@@ -110,7 +110,7 @@ class FeedSocket:
 
     async def _converse(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self._socket = socket
-        self._metrics.feed_up.labels(self._name).inc()
+        self._metrics.feed_up[self._name].inc()
         async with asyncio.timeout(self._timings.send_s):
             await socket.send_json(self._greeting())
         self._on_open()
@@ -146,7 +146,7 @@ class FeedSocket:
             for message in frame if isinstance(frame, list) else [frame]:
                 self._on_message(members_of(message, "a message"))
         except (PayloadError, ValueError) as e:
-            self._metrics.unreadable.labels(self._name).inc()
+            self._metrics.unreadable[self._name].inc()
             raise PayloadError(f"a message was unreadable: {e}") from None
 
     def _check_silence(self, data_ns: int, frame_ns: int) -> None:
@@ -158,8 +158,8 @@ class FeedSocket:
     def _ended(self) -> None:
         if self._socket is not None:
             self._socket = None
-            self._metrics.feed_up.labels(self._name).dec()
-            self._metrics.feed_drops.labels(self._name).inc()
+            self._metrics.feed_up[self._name].dec()
+            self._metrics.feed_drops[self._name].inc()
             self._on_gap()
 
     def _pause_s(self, failures: int) -> float:

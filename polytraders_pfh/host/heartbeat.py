@@ -121,7 +121,7 @@ class Heartbeat:
         self._id, self._accepted_ns, self._fault = next_id, sent_ns, ""
         if not corrected:
             self._moved_in_a_row = 0
-        self._metrics.heartbeats.labels("corrected" if corrected else "accepted").inc()
+        self._metrics.heartbeats["corrected" if corrected else "accepted"].inc()
 
     def _moved(self) -> None:
         """Count a beat whose id was not the expected one: a lost answer, or somebody else's beat between."""
@@ -135,7 +135,7 @@ class Heartbeat:
 
     def _failed(self, reply: ExchangeReply) -> None:
         self._fault = f"status {reply.status}, {reply_text(reply)}" if reply.status else reply.detail
-        self._metrics.heartbeats.labels("failed").inc()
+        self._metrics.heartbeats["failed"].inc()
         _log.warning("heartbeat was not accepted: %s", self._fault)
 
     def _silent_ns(self) -> int:

@@ -37,7 +37,7 @@ class PostGate:
         """Return the answer to a post that is not to be sent, or None: send it."""
         reply = self._judge(order)
         if reply is not None and self._metrics is not None:
-            self._metrics.posts_held.labels(reply.headers[NOT_SENT]).inc()
+            self._metrics.posts_held[reply.headers[NOT_SENT]].inc()
         return reply
 
     def _judge(self, order: SignedOrder) -> ExchangeReply | None:

@@ -66,10 +66,10 @@ class Reconciler:
             try:
                 await self._read_all()
             except BaseException:
-                self._metrics.reconciliations.labels("failed").inc()
+                self._metrics.reconciliations["failed"].inc()
                 raise
         self._lifecycle.reconciled = True
-        self._metrics.reconciliations.labels("done").inc()
+        self._metrics.reconciliations["done"].inc()
 
     async def run_forever(self) -> None:
         """Read everything again and again, and sweep the tables. Never returns."""

@@ -14,18 +14,21 @@ _MOST_ASIDE: Final = 4_096
 
 
 class DeferredHistogram(Collector):
-    """Like a Histogram without labels or exemplars; at most a few thousand values are put aside."""
+    """Like a Histogram without labels; at most a few thousand values are put aside.
+
+    An exemplar bears the time at which it was sorted, not the one at which it was put aside.
+    """
 
     def __init__(
         self, name: str, documentation: str, buckets: tuple[float, ...], registry: CollectorRegistry
     ) -> None:
         self._histogram = Histogram(name, documentation, buckets=buckets, registry=None)
-        self._aside: list[float] = []
+        self._aside: list[tuple[float, dict[str, str] | None]] = []
         registry.register(self)
 
-    def observe(self, value: float) -> None:
+    def observe(self, value: float, exemplar: dict[str, str] | None = None) -> None:
         """Put one value aside."""
-        self._aside.append(value)
+        self._aside.append((value, exemplar))
         if len(self._aside) >= _MOST_ASIDE:
             self._sort()
 
@@ -40,5 +43,5 @@ class DeferredHistogram(Collector):
 
     def _sort(self) -> None:
         aside, self._aside = self._aside, []
-        for value in aside:
-            self._histogram.observe(value)
+        for value, exemplar in aside:
+            self._histogram.observe(value, exemplar)

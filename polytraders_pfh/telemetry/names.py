@@ -1,7 +1,13 @@
 """Every metric, span and attribute name, in one place."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Final
+
+from polytraders_pfh.core.modes import Mode
+from polytraders_pfh.core.outcomes import CancelVerdict, PostVerdict, RecordVerdict
+from polytraders_pfh.core.reasons import Reason
 
 METRIC_PREFIX: Final = "polytraders_exec_partialfillhandler_"
 
@@ -29,76 +35,164 @@ ATTR_TICKS: Final = "polytraders.ticks_to_fill"
 ATTR_OUTCOME: Final = "polytraders.outcome"
 
 
+STEPS: Final = {
+    SPAN_BOOK_FETCH: "book",
+    SPAN_CANCEL: "cancel",
+    SPAN_READ_ORDER: "read_order",
+    SPAN_SIGN: "sign",
+    SPAN_POST: "post",
+}
+"""The waits that are timed, each by its span; a wait under another span is traced and not timed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One metric: its name without prefix, kind, unit, labels, and what it counts."""
+    """One metric: its name without prefix, kind, unit, what it counts, and its label with all its values."""
 
     name: str
     kind: str
     unit: str
-    labels: tuple[str, ...]
     meaning: str
+    labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    prefix: str = METRIC_PREFIX
 
     @property
     def full_name(self) -> str:
         """The name as it is scraped."""
-        return METRIC_PREFIX + self.name
+        return self.prefix + self.name
+
+
+def _of(kind: type[StrEnum]) -> tuple[str, ...]:
+    return tuple(member.value for member in kind)
 
 
 DECISIONS: Final = Metric(
-    "decisions_total", "counter", "count", ("verdict",), "Partial-fill decisions by verdict."
+    "decisions_total",
+    "counter",
+    "count",
+    "Partial-fill decisions by verdict: one for each final report.",
+    {"verdict": _of(Reason)},
 )
 REMAINDER_USD: Final = Metric(
-    "remainder_usd", "histogram", "pUSD", (), "Remainder size at the time of the decision."
+    "remainder_usd", "histogram", "pUSD", "Remainder size at the time of the decision."
 )
 CHASE_TICKS: Final = Metric(
     "chase_ticks",
     "histogram",
     "count",
-    (),
     "Adverse ticks to the contra price on chase decisions; beyond chase_max_ticks they abort.",
 )
-IN_FLIGHT: Final = Metric("in_flight", "gauge", "count", (), "Partial fills in work now.")
-ACTIVE_INTENTS: Final = Metric("active_intents", "gauge", "count", (), "Intents kept in memory now.")
 DECIDE_SECONDS: Final = Metric(
-    "decide_seconds", "histogram", "seconds", (), "From the event's bytes to its first report."
+    "decide_seconds", "histogram", "seconds", "From the event's bytes to its final report."
+)
+STEP_SECONDS: Final = Metric(
+    "step_seconds",
+    "histogram",
+    "seconds",
+    "How long each wait of a sequence took, whatever came of it.",
+    {"step": tuple(STEPS.values())},
 )
 EVENT_AGE_SECONDS: Final = Metric(
-    "event_age_seconds", "histogram", "seconds", (), "How old an event was when it arrived."
+    "event_age_seconds", "histogram", "seconds", "How old an event was when it was looked at."
 )
+IN_FLIGHT: Final = Metric("in_flight", "gauge", "count", "Partial fills in work now.")
+ACTIVE_INTENTS: Final = Metric("active_intents", "gauge", "count", "Intents kept in memory now.")
 REJECTED_EVENTS: Final = Metric(
-    "rejected_events_total", "counter", "count", ("why",), "Events refused: forged, malformed, unknown_order."
+    "rejected_events_total",
+    "counter",
+    "count",
+    "Events that were refused, by reason.",
+    {"why": ("forged", "malformed", "unknown_order")},
 )
-SHED: Final = Metric("shed_total", "counter", "count", (), "Events shed because too many were in flight.")
+SHED: Final = Metric("shed_total", "counter", "count", "Events shed because too many were in flight.")
+DEFERRED: Final = Metric(
+    "deferred_events", "gauge", "count", "Shed events that wait now to be looked at again."
+)
+CANCELS: Final = Metric(
+    "cancels_total",
+    "counter",
+    "count",
+    "Cancels sent, one for each order, by what the answer proved of it.",
+    {"verdict": _of(CancelVerdict)},
+)
 CANCELS_UNCONFIRMED: Final = Metric(
-    "cancels_unconfirmed", "gauge", "count", (), "Cancels whose outcome is not known now."
+    "cancels_unconfirmed", "gauge", "count", "Cancels whose outcome is not known now."
 )
-POSTS_UNKNOWN: Final = Metric(
-    "posts_unknown", "gauge", "count", (), "Chase orders whose fate is not known now."
+POSTS: Final = Metric(
+    "posts_total",
+    "counter",
+    "count",
+    "Chase orders sent, by what the answer proved.",
+    {"verdict": _of(PostVerdict)},
+)
+POSTS_UNKNOWN: Final = Metric("posts_unknown", "gauge", "count", "Chase orders whose fate is not known now.")
+RECONCILIATIONS: Final = Metric(
+    "reconciliations_total",
+    "counter",
+    "count",
+    "Reads of an order's record in place of a guess, by what they proved.",
+    {"verdict": _of(RecordVerdict)},
 )
 INVARIANT_TRIPS: Final = Metric(
-    "invariant_trips_total", "counter", "count", (), "Sends that the chain invariant held back."
+    "invariant_trips_total",
+    "counter",
+    "count",
+    "Chase orders beyond their intent or their cap: held back, or another bot's found so.",
+)
+JOURNAL_COMMIT_SECONDS: Final = Metric(
+    "journal_commit_seconds",
+    "histogram",
+    "seconds",
+    "How long the disk took to make one batch of records durable.",
+)
+JOURNAL_BACKLOG: Final = Metric(
+    "journal_backlog_records", "gauge", "count", "Records that wait for the disk now."
+)
+JOURNAL_FAILED: Final = Metric(
+    "journal_failed", "gauge", "0 or 1", "Whether nothing can be recorded any more; then nothing is posted."
 )
 PENDING_REPORTS: Final = Metric(
-    "pending_reports", "gauge", "count", (), "Reports that the bus has not acknowledged."
+    "pending_reports", "gauge", "count", "Reports that the bus has not acknowledged."
 )
-KILL_SWITCH: Final = Metric(
-    "kill_switch_active", "gauge", "0 or 1", (), "Whether the kill switch is latched."
+OLDEST_PENDING_REPORT: Final = Metric(
+    "oldest_pending_report_seconds",
+    "gauge",
+    "seconds",
+    "Age of the oldest report that the bus has not acknowledged; 0 when none waits.",
 )
+LOST_REPORTS: Final = Metric(
+    "lost_reports",
+    "gauge",
+    "count",
+    "Reports since the start that neither journal, memory nor bus could take.",
+)
+KILL_SWITCH: Final = Metric("kill_switch_active", "gauge", "0 or 1", "Whether the kill switch is latched.")
+MODE: Final = Metric("mode", "gauge", "0 or 1", "1 at the mode that is in force.", {"mode": _of(Mode)})
 
 METRICS: Final = (
     DECISIONS,
     REMAINDER_USD,
     CHASE_TICKS,
+    DECIDE_SECONDS,
+    STEP_SECONDS,
+    EVENT_AGE_SECONDS,
     IN_FLIGHT,
     ACTIVE_INTENTS,
-    DECIDE_SECONDS,
-    EVENT_AGE_SECONDS,
     REJECTED_EVENTS,
     SHED,
+    DEFERRED,
+    CANCELS,
     CANCELS_UNCONFIRMED,
+    POSTS,
     POSTS_UNKNOWN,
+    RECONCILIATIONS,
     INVARIANT_TRIPS,
+    JOURNAL_COMMIT_SECONDS,
+    JOURNAL_BACKLOG,
+    JOURNAL_FAILED,
     PENDING_REPORTS,
+    OLDEST_PENDING_REPORT,
+    LOST_REPORTS,
     KILL_SWITCH,
+    MODE,
 )

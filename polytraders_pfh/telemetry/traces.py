@@ -4,7 +4,7 @@ One event is one span; only what waits (book fetch, cancel, post) gets a span of
 recorded span costs about as much as a whole hold. Attributes are computed only when a span records.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -32,10 +32,25 @@ _INSTRUMENTATION: Final = "polytraders_pfh"
 
 
 class Traces:
-    """Starts spans that a Jaeger search for `polytraders.trace_id` finds, under any host's provider."""
+    """Starts spans that a Jaeger search for `polytraders.trace_id` finds, under any host's provider.
 
-    def __init__(self, provider: TracerProvider, version: str) -> None:
+    Args:
+        provider: The host's.
+        version: This plugin's.
+        monotonic_ns: The host's clock.
+        waited: Told each step's span name, seconds and, when it is sampled, trace id (32 hex digits).
+    """
+
+    def __init__(
+        self,
+        provider: TracerProvider,
+        version: str,
+        monotonic_ns: Callable[[], int],
+        waited: Callable[[str, float, str | None], None],
+    ) -> None:
         self._tracer: Tracer = provider.get_tracer(_INSTRUMENTATION, version)
+        self._monotonic_ns = monotonic_ns
+        self._waited = waited
         self._silent = isinstance(provider, NoOpTracerProvider)
 
     def start(self, name: str, trace_id: str, parent: Span | None = None) -> Span:
@@ -55,7 +70,8 @@ class Traces:
 
     @contextmanager
     def step(self, name: str, trace_id: str, parent: Span | None) -> Iterator[Span]:
-        """A span around one wait. What is raised inside is recorded on it and goes on."""
+        """A span around one wait, which is timed. What is raised inside is recorded on it and goes on."""
+        began_ns = self._monotonic_ns()
         span = self.start(name, trace_id, parent)
         token = otel_context.attach(set_span_in_context(span))
         try:
@@ -66,6 +82,7 @@ class Traces:
             raise
         finally:
             otel_context.detach(token)
+            self._waited(name, (self._monotonic_ns() - began_ns) / 1e9, sampled_trace(span))
             span.end()
 
 

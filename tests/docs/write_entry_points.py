@@ -16,7 +16,8 @@ from pydantic import BaseModel
 from polytraders_pfh.config import Settings
 from polytraders_pfh.core.lifecycle import diagram
 from polytraders_pfh.core.reasons import TEXTS
-from polytraders_pfh.telemetry.names import METRICS
+from polytraders_pfh.host.metrics import HOST_METRICS
+from polytraders_pfh.telemetry.names import DECISIONS, METRICS, Metric
 
 DOCUMENT: Final = Path(__file__).parents[2] / "entry_points.md"
 
@@ -99,6 +100,11 @@ AFTER_DIAGRAM: Final = """```
 
 METRICS_HEAD: Final = """
 ## Metrics
+
+The bot's stand in the registry that the host gives; those named `polytraders_host_` are the reference host's
+own. Labels have the values listed here and no others; ids are on spans. In OpenMetrics form, which
+`GET /metrics` serves when asked for by `Accept`, the counter of decisions and the histograms of what a
+sampled span covers carry exemplars with its `trace_id`.
 
 | metric | kind | unit | labels | meaning |
 |---|---|---|---|---|"""
@@ -185,6 +191,13 @@ def shown(value: Any) -> str:
     return str(value)
 
 
+def shown_labels(metric: Metric) -> str:
+    """Return a metric's label with its values; the verdicts stand in a table of their own."""
+    if metric.labels == DECISIONS.labels:
+        return "`verdict`: a code above"
+    return "; ".join(f"`{label}`: {', '.join(values)}" for label, values in metric.labels.items()) or "—"
+
+
 def section(docstring: str, name: str) -> str:
     """Return one section of a hook's docstring on one line."""
     return " ".join(docstring.split(f"{name}:")[1].split("\n\n", maxsplit=1)[0].split())
@@ -201,8 +214,8 @@ def document() -> str:
     for reason, told in TEXTS.items():
         lines.append(f"| `{reason.value}` | {told.severity.value} | {told.meaning} |")
     lines.append(METRICS_HEAD)
-    for metric in METRICS:
-        labels = ", ".join(metric.labels) or "—"
+    for metric in METRICS + HOST_METRICS:
+        labels = shown_labels(metric)
         lines.append(
             f"| `{metric.full_name}` | {metric.kind} | {metric.unit} | {labels} | {metric.meaning} |"
         )

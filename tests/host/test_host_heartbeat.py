@@ -58,7 +58,7 @@ class Pulse:
         await eventually(lambda: len(self.ids) >= sent and self.clock._sleepers)
 
     def count(self, result: str) -> float:
-        return self.metrics.heartbeats.labels(result)._value.get()
+        return self.metrics.heartbeats[result]._value.get()
 
 
 @asynccontextmanager
@@ -225,7 +225,7 @@ async def test_a_host_without_the_switch_sends_no_beat_and_says_so(tmp_path: Pat
 def beats(host: Host) -> float:
     """How many beats a host has brought to an end, whatever the end."""
     results = ("accepted", "corrected", "failed")
-    return sum(host.metrics.heartbeats.labels(result)._value.get() for result in results)
+    return sum(host.metrics.heartbeats[result]._value.get() for result in results)
 
 
 async def beat(s: LimitsStage, duration_ms: int = 5_000, host: Host | None = None) -> None:

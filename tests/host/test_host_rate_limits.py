@@ -58,7 +58,7 @@ class Adapter:
         await self.transport.close()
 
     def held(self, reason: str) -> float:
-        return self.metrics.posts_held.labels(reason)._value.get()
+        return self.metrics.posts_held[reason]._value.get()
 
 
 async def signed_order(salt: int = 7, **changes: Any) -> SignedOrder:

@@ -69,6 +69,11 @@ class DiskJournal:
         """How many reports are not delivered."""
         return sum(1 for seq, _ in self._undelivered(0))
 
+    @property
+    def queued(self) -> int:
+        """How many records wait for the disk."""
+        return sum(1 for item in self._queue if not isinstance(item, int))
+
     def append(self, record: Record) -> Commit:
         """Enqueue a record."""
         check_exact(record)

@@ -142,7 +142,7 @@ async def test_metrics_are_those_that_are_documented(tmp_path: Path) -> None:
 
 def test_the_card_s_three_metrics_have_their_exact_names_and_labels() -> None:
     prefix = "polytraders_exec_partialfillhandler_"
-    assert [(m.full_name, m.kind, m.labels) for m in names.METRICS[:3]] == [
+    assert [(m.full_name, m.kind, tuple(m.labels)) for m in names.METRICS[:3]] == [
         (f"{prefix}decisions_total", "counter", ("verdict",)),
         (f"{prefix}remainder_usd", "histogram", ()),
         (f"{prefix}chase_ticks", "histogram", ()),

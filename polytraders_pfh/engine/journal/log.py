@@ -6,6 +6,7 @@ waits for goes with the next record that somebody does wait for, or after two mi
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from contextlib import nullcontext
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -18,7 +19,7 @@ from polytraders_pfh.engine.journal.chain import Head
 from polytraders_pfh.engine.journal.commit import CLOSED, NOT_OPEN, Commit, JournalFailed, failed_commit
 from polytraders_pfh.engine.journal.records import RESERVED, Kind, Record, Seen, Stored, check_exact
 from polytraders_pfh.engine.journal.shelf import Shelf
-from polytraders_pfh.engine.journal.writer import Writer, start
+from polytraders_pfh.engine.journal.writer import Timing, Writer, start
 
 SEGMENT_BYTES: Final = 64 * 1024 * 1024
 MAX_QUEUED: Final = 100_000
@@ -34,13 +35,19 @@ class SqliteJournal:
         segment_bytes: A segment that has grown to this is closed; so is one whose day (UTC) is over.
         max_queued: Beyond so many records that wait for the disk, appends fail, those of `RESERVED` kinds
             excepted.
+        timing: Entered around each commit, in the writer's thread.
     """
 
     def __init__(
-        self, directory: Path, *, segment_bytes: int = SEGMENT_BYTES, max_queued: int = MAX_QUEUED
+        self,
+        directory: Path,
+        *,
+        segment_bytes: int = SEGMENT_BYTES,
+        max_queued: int = MAX_QUEUED,
+        timing: Timing = nullcontext,
     ) -> None:
         self._shelf = Shelf(directory)
-        self._writer = Writer(self._shelf, segment_bytes, self._tell)
+        self._writer = Writer(self._shelf, segment_bytes, self._tell, timing)
         self._max_queued = max_queued
         self._queued = 0
         self._pending = 0

@@ -35,6 +35,11 @@ class Journal(Protocol):
         """How many kept reports are not marked as delivered."""
         ...
 
+    @property
+    def queued(self) -> int:
+        """How many records wait to become durable."""
+        ...
+
     def append(self, record: Record) -> Commit:
         """Enqueue the record behind all before it, and return at once. Call it from the loop.
 

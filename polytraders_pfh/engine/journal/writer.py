@@ -9,6 +9,7 @@ after any other error nothing is. SQLite's own checkpoints are off, since it kee
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +30,9 @@ _DAY_MS: Final = 86_400_000
 _FULL: Final = 13
 
 
+Timing = Callable[[], AbstractContextManager[object]]
+
+
 class Writer:
     """Owns the shelf and the live segment. `queue` is how the loop speaks to it; `tell` how it answers.
 
@@ -38,7 +42,9 @@ class Writer:
         pending: Undelivered reports found at the opening.
     """
 
-    def __init__(self, shelf: Shelf, segment_bytes: int, tell: Callable[[list[Told]], None]) -> None:
+    def __init__(
+        self, shelf: Shelf, segment_bytes: int, tell: Callable[[list[Told]], None], timing: Timing
+    ) -> None:
         self.queue = Queue()
         self.failed = ""
         self.head: Head = START
@@ -46,6 +52,7 @@ class Writer:
         self._shelf = shelf
         self._segment_bytes = segment_bytes
         self._tell = tell
+        self._timing = timing
         self._segment: Segment | None = None
         self._witness: sqlite3.Connection | None = None
         self._since_checkpoint = 0
@@ -141,7 +148,8 @@ class Writer:
         batch = prepare(segment, appends)
         told += batch.refused
         if batch.rows or marks:
-            segment.write(batch.rows, batch.keys, marks)
+            with self._timing():
+                segment.write(batch.rows, batch.keys, marks)
             written = _COMMIT_BYTES + sum([len(row.body) + len(row.payload) for row in batch.rows])
             self._since_checkpoint += written
             self._since_measured += written
