@@ -16,10 +16,9 @@ from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Final, Self
 
-from polytraders_hookspecs import Clock, CommandResult, ExecutionReport, Signer
+from polytraders_hookspecs import Clock, CommandResult, ExecutionReport, ReportBus, Signer
 from prometheus_client import CollectorRegistry
 
-from polytraders_pfh.host.bus import FileReportBus, MemoryReportBus
 from polytraders_pfh.host.clob import ClobAdapter
 from polytraders_pfh.host.clock import SystemClock
 from polytraders_pfh.host.config import HostConfig
@@ -75,7 +74,7 @@ class Host:
     wallet: Wallet
     clob: ClobAdapter
     market_feed: MarketFeed
-    bus: FileReportBus | MemoryReportBus
+    bus: ReportBus
 
     def __init__(
         self,

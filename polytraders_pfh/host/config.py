@@ -17,6 +17,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from polytraders_pfh.errors import ConfigError
 from polytraders_pfh.host.config_faults import fault_list
+from polytraders_pfh.host.config_nats import NatsSection, ReportsNatsSection
 from polytraders_pfh.host.secret import SecretSource
 
 _ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]{40}", re.ASCII)
@@ -133,10 +134,14 @@ class KillSwitchSection(_Section):
 
 
 class ReportsSection(_Section):
-    """`[reports]`: where reports go: `file` is a JSON-lines file, fsynced before a report counts as sent."""
+    """`[reports]`: where reports go: `file` is a JSON-lines file, fsynced before a report counts as sent.
 
-    bus: Literal["file", "memory"] = "file"
+    `nats` is a stream on the bus of `[nats]`, acknowledged before a report counts as sent.
+    """
+
+    bus: Literal["file", "memory", "nats"] = "file"
     file: Path | None = None
+    nats: ReportsNatsSection = ReportsNatsSection()
 
 
 class TelemetrySection(_Section):
@@ -167,8 +172,15 @@ class HostConfig(_Section):
     events: EventsSection = EventsSection()
     kill_switch: KillSwitchSection = KillSwitchSection()
     reports: ReportsSection = ReportsSection()
+    nats: NatsSection | None = None
     telemetry: TelemetrySection = TelemetrySection()
     bots: dict[str, BotSection] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _bus_is_named(self) -> Self:
+        if self.reports.bus == "nats" and self.nats is None:
+            raise ValueError('reports.bus "nats" needs a section [nats] with its servers')
+        return self
 
     @classmethod
     def from_members(

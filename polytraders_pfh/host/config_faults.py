@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 
-_SECRET_PATHS: Final = (("wallet", "key"), ("wallet", "api"), ("events", "keys"))
+_SECRET_PATHS: Final = (("wallet", "key"), ("wallet", "api"), ("events", "keys"), ("nats", "token"))
 _SECRET_WORDS: Final = re.compile(r"key|secret|pass|phrase|token|mnemonic|seed|cred|private", re.IGNORECASE)
 _NOT_SECRET: Final = frozenset({"signing_key"})
 _SECRET_VALUES: Final = re.compile(
@@ -64,6 +64,8 @@ def _shown(path: tuple[int | str, ...], members: Mapping[str, Any]) -> str:
     if isinstance(value, str) and _SECRET_VALUES.fullmatch(value.strip()):
         return _HIDDEN
     text = repr(value)
+    if isinstance(value, list) and any(_SECRET_VALUES.fullmatch(str(part).strip()) for part in value):
+        return _HIDDEN
     return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…"
 
 

@@ -9,7 +9,6 @@ from opentelemetry.sdk.trace import TracerProvider
 from polytraders_hookspecs import Clock, Signer
 from prometheus_client import CollectorRegistry
 
-from polytraders_pfh.host.bus import FileReportBus, MemoryReportBus
 from polytraders_pfh.host.config import HostConfig
 from polytraders_pfh.host.dispatch import EventDispatcher
 from polytraders_pfh.host.keys import read_event_keys
@@ -20,6 +19,7 @@ from polytraders_pfh.host.metrics import HostMetrics
 from polytraders_pfh.host.placing import OrderDesk
 from polytraders_pfh.host.reconcile import Reconciler
 from polytraders_pfh.host.records import OrderRecords
+from polytraders_pfh.host.report_bus import ReportDoor
 from polytraders_pfh.host.services import BotServices
 from polytraders_pfh.host.signer import WalletSigner
 from polytraders_pfh.host.watched import WatchedClob, WatchedSigner
@@ -49,6 +49,7 @@ class TradeRoom:
 
     Raises:
         SecretMissing: An event key is absent or no key.
+        ConfigError: The report bus needs what is not installed.
     """
 
     def __init__(
@@ -69,8 +70,8 @@ class TradeRoom:
         self._clock = clock
         self._registry = registry
         self._tracers = tracers
-        memory = config.reports.bus == "memory"
-        self.bus = MemoryReportBus() if memory else FileReportBus(config.reports_file)
+        self._door = ReportDoor(config, environ, clock)
+        self.bus = self._door.bus
         self._event_keys, events = read_event_keys(config.events, environ)
         self.dispatcher = EventDispatcher(hooks, clock, events, metrics, tracers)
         records = OrderRecords(config.host.state_dir / "orders.jsonl")
@@ -95,11 +96,10 @@ class TradeRoom:
         """Open the bus, take up the orders of the last run.
 
         Raises:
-            BusError: The reports file cannot be used.
+            BusError: The report bus cannot be used.
             OSError: The order records cannot be written.
         """
-        await self.bus.open()
-        stack.push_async_callback(self.bus.close)
+        await self._door.open(stack)
         stack.callback(self.lifecycle.close)
         self.lifecycle.load()
         stack.push_async_callback(self.kill_switch.close)

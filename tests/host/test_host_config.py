@@ -67,7 +67,7 @@ def test_a_minimal_file_gets_safe_defaults(tmp_path: Path) -> None:
         ("exchange.heartbeat", "yes", "exchange.heartbeat was 'yes'; use a valid boolean"),
         ("hots", {}, "hots was a section; no such setting exists; did you mean host?"),
         ("bots", {"exec.partialfillhandler": {"enabled": 1}}, 'bots."exec.partialfillhandler".enabled was 1'),
-        ("reports.bus", "kafka", "reports.bus was 'kafka'; use 'file' or 'memory'"),
+        ("reports.bus", "kafka", "reports.bus was 'kafka'; use 'file', 'memory' or 'nats'"),
     ],
 )
 def test_a_fault_is_named_with_its_path_its_value_and_its_rule(path: str, value: Any, sentence: str) -> None:
