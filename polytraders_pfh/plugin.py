@@ -77,7 +77,7 @@ class PartialFillHandler:
         """Latch at once, then cancel every known remainder. Going off resets nothing by itself."""
         if not signal.active:
             return None
-        self._engine.tools.kill.set(signal.reason)
+        self._engine.tools.kill.set(signal.reason, signal.actor)
         return self._engine.killer.sweep(signal)
 
     @hookimpl
@@ -110,7 +110,7 @@ class PartialFillHandler:
             name="PartialFillHandler",
             version=__version__,
             hookspec_version=NEEDS_HOOKSPEC,
-            mode=self._engine.settings.mode,
+            mode=self._engine.tools.mode.now.value,
             modes=MODES,
             reads=("PartialFill", "OrderClosed", "DecisionReport", "KillSwitchSignal", "BookUpdate"),
             emits=("ExecutionReport",),

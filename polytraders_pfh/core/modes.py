@@ -9,7 +9,7 @@ from polytraders_pfh.core.policy import Action, Decision
 
 
 class Mode(StrEnum):
-    """How far a decision may go."""
+    """How far a decision may go, in the order in which a bot is promoted."""
 
     SHADOW_ONLY = "shadow_only"
     QUARANTINE = "quarantine"
@@ -23,6 +23,19 @@ class Reach:
 
     markets: AbstractSet[str] = frozenset()
     max_chase_usd_micro: int = 0
+
+
+def reaches_further(mode: Mode, other: Mode) -> bool:
+    """Return whether `mode` lets more through than `other`."""
+    ladder = tuple(Mode)
+    return ladder.index(mode) > ladder.index(other)
+
+
+def may_post(mode: Mode, market_id: str, price_micro: int, size_micro: int, reach: Reach) -> bool:
+    """Return whether an order of this price (micro-pUSD) and size (micro-shares) may be sent."""
+    if mode is Mode.LIMITED_LIVE:
+        return market_id in reach.markets and price_micro * size_micro <= reach.max_chase_usd_micro * MICRO
+    return mode is Mode.GENERAL_LIVE
 
 
 def may_act(mode: Mode, decision: Decision, market_id: str, reach: Reach) -> bool:

@@ -10,7 +10,7 @@ from polytraders_hookspecs.wire import to_micro
 
 from polytraders_pfh.config import Settings
 from polytraders_pfh.core.lifecycle import State, Step
-from polytraders_pfh.core.modes import Reach
+from polytraders_pfh.core.modes import Mode, Reach
 from polytraders_pfh.core.money import size_down
 from polytraders_pfh.core.policy import Kill
 from polytraders_pfh.engine.books import Books
@@ -24,6 +24,7 @@ from polytraders_pfh.engine.intents import IntentTable
 from polytraders_pfh.engine.journal import Journal, MemoryJournal, SqliteJournal
 from polytraders_pfh.engine.kill import KillLatch
 from polytraders_pfh.engine.killing import Killer
+from polytraders_pfh.engine.mode import ModeSwitch
 from polytraders_pfh.engine.outbox import Outbox
 from polytraders_pfh.engine.recovery import Recovery
 from polytraders_pfh.engine.reporter import Reporter
@@ -128,6 +129,7 @@ def assemble(host: HostServices, settings: Settings, version: str, journal: Jour
         chronicle.opened,
         chronicle.ended,
     )
+    reach = Reach(frozenset(settings.limited_live.markets), to_micro(settings.limited_live.max_chase_usd))
     kill = KillLatch(host.kill_switch, timeout_s, chronicle.kill_switch)
     outbox = Outbox(
         host.reports,
@@ -142,6 +144,7 @@ def assemble(host: HostServices, settings: Settings, version: str, journal: Jour
         books=books,
         journal=journal,
         kill=kill,
+        mode=ModeSwitch(Mode(settings.mode), reach),
         intents=intents,
         clock=host.clock,
         traces=Traces(host.tracer_provider, version, host.clock.monotonic_ns, metrics.waited),
@@ -151,14 +154,13 @@ def assemble(host: HostServices, settings: Settings, version: str, journal: Jour
         obstacle=lambda: _obstacle(recovery, outbox),
     )
     _show(tools, outbox)
-    reporter = Reporter(tools, outbox, settings.mode)
+    reporter = Reporter(tools, outbox)
     sequencer = Sequencer(tools)
     carrier = Carrier(tools, sequencer, host.hooks)
     recovery = Recovery(host.orders, declared, tools, carrier.ask_until_known, timeout_s)
-    reach = Reach(frozenset(settings.limited_live.markets), to_micro(settings.limited_live.max_chase_usd))
     decider = Decider(tools, declared, settings, host.orders)
     coordinator = Coordinator(tools, decider, carrier, reporter, host.orders, host.event_keys)
-    killer = Killer(tools, sequencer, carrier, reporter, reach)
+    killer = Killer(tools, sequencer, carrier, reporter)
 
     def sweep(reason: str) -> None:
         signal = KillSwitchSignal(active=True, ts_ms=host.clock.now_ms(), reason=reason)

@@ -14,7 +14,6 @@ from polytraders_hookspecs.wire import from_micro, to_micro
 from polytraders_pfh.config import Settings
 from polytraders_pfh.core.lifecycle import State, Step
 from polytraders_pfh.core.market import BookView
-from polytraders_pfh.core.modes import Mode, Reach, may_act
 from polytraders_pfh.core.money import usd_down
 from polytraders_pfh.core.outcomes import RecordVerdict
 from polytraders_pfh.core.policy import Action, Decision, Limits, Policy, decide
@@ -46,10 +45,6 @@ class Decider:
         self._orders = orders
         self._started_ms = tools.clock.now_ms()
         self._limits: dict[str | None, Limits] = {}
-        self._mode = Mode(settings.mode)
-        self._reach = Reach(
-            frozenset(settings.limited_live.markets), to_micro(settings.limited_live.max_chase_usd)
-        )
 
     async def decide(self, work: Work, intent: Intent) -> tuple[Decision | None, Ending | None]:
         """Return the decision, and its ending when nothing has to be sent for it. Call with the lock held."""
@@ -60,7 +55,7 @@ class Decider:
 
     def may_cancel(self, decision: Decision, intent: Intent) -> bool:
         """Return whether the mode lets this cancel through."""
-        return may_act(self._mode, decision, intent.market_id, self._reach)
+        return self._t.mode.acts(decision, intent.market_id)
 
     async def _decide(self, work: Work, intent: Intent) -> tuple[Decision, Ending | None]:
         """Return the decision, and its ending when nothing has to be sent for it."""
@@ -82,7 +77,7 @@ class Decider:
             decision = decide(remainder, fresh, limits, kill, tools.clock.now_ms())
         if decision.action is Action.CHASE and (why := obstacle(tools, intent)):
             decision = held_instead(decision, why)
-        acts = may_act(self._mode, decision, intent.market_id, self._reach)
+        acts = tools.mode.acts(decision, intent.market_id)
         if decision.action is Action.HOLD or not acts:
             intent.meant = None
             return decision, Ending(decision.reason, decision.warnings, acts, None, decision.note)

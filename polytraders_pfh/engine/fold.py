@@ -18,7 +18,6 @@ from polytraders_pfh.core.outcomes import PostVerdict
 from polytraders_pfh.core.policy import Policy
 from polytraders_pfh.engine.intents import ChainOrder, Intent
 from polytraders_pfh.engine.journal import Journal, Kind, Record, Stored
-from polytraders_pfh.engine.journal.records import Facts
 
 FOLDED: Final = (
     Kind.DECLARED,
@@ -28,6 +27,7 @@ FOLDED: Final = (
     Kind.POST_ANSWERED,
     Kind.HELD_BACK,
     Kind.KILL_SWITCH,
+    Kind.COMMAND,
 )
 
 _DECLARED_KEPT: Final = 100_000
@@ -35,11 +35,15 @@ _DECLARED_KEPT: Final = 100_000
 
 @dataclass(slots=True)
 class Folded:
-    """What a log says. `killed` is the reason of a kill switch that nobody reset, or None."""
+    """What a log says. `killed` is the reason of a kill switch that nobody reset, or None.
+
+    `mode` is the record of the last command that set the mode, or None.
+    """
 
     declared: OrderedDict[str, DecisionReport] = field(default_factory=OrderedDict)
     intents: dict[str, Intent] = field(default_factory=dict)
     killed: str | None = None
+    mode: Record | None = None
 
 
 async def fold(journal: Journal) -> Folded:
@@ -59,6 +63,9 @@ def take(folded: Folded, record: Record) -> None:
     """Take the next record."""
     if record.kind is Kind.KILL_SWITCH:
         folded.killed = str(record.facts.get("reason") or "") if record.facts.get("active") else None
+    elif record.kind is Kind.COMMAND:
+        if record.facts.get("command") == "mode":
+            folded.mode = record
     elif record.kind is Kind.DECLARED:
         report = DecisionReport.from_json(record.payload)
         folded.declared[report.trace_id] = report
@@ -159,9 +166,11 @@ class Chronicle:
             Record(Kind.INTENT_ENDED, now_ms, intent.trace_id, intent.root_order_id, order_id, {})
         )
 
-    def kill_switch(self, active: bool, reason: str) -> None:
+    def kill_switch(self, active: bool, reason: str, actor: str) -> None:
         """The kill switch was latched, or reset by hand."""
-        facts: Facts = {"active": active, "reason": reason}
+        facts: dict[str, str | bool] = {"active": active, "reason": reason}
+        if actor:
+            facts["actor"] = actor
         self._journal.append(Record(Kind.KILL_SWITCH, self._clock.now_ms(), "", "", "", facts))
 
 

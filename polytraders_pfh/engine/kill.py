@@ -23,27 +23,28 @@ class KillLatch:
         on_found: Told the reason when asking finds the host's switch on that no signal had told of.
     """
 
-    def __init__(self, service: KillSwitch, timeout_s: float, note: Callable[[bool, str], None]) -> None:
+    def __init__(self, service: KillSwitch, timeout_s: float, note: Callable[[bool, str, str], None]) -> None:
         self._note = note
         self._service = service
         self._timeout_s = timeout_s
         self.latched = False
         self.reason = ""
+        self.actor = ""
         self.signals = 0
         self.on_found: Callable[[str], None] | None = None
 
-    def set(self, reason: str) -> None:
+    def set(self, reason: str, actor: str = "") -> None:
         """Latch it. Takes effect before this returns, and is noted for the next start."""
         noted, self.latched = self.latched, True
-        self.reason = reason
+        self.reason, self.actor = reason, actor
         self.signals += 1
         if not noted:
-            self._note(True, reason)
+            self._note(True, reason, actor)
 
     def remind(self) -> None:
         """Note a latch that was set before there was a log to note it in."""
         if self.latched:
-            self._note(True, self.reason)
+            self._note(True, self.reason, self.actor)
 
     async def reset(self, signals: int) -> bool:
         """Unlatch it by hand; refused (False) unless the host's switch is known to be off.
@@ -53,8 +54,8 @@ class KillLatch:
         if await self._asked() is not Kill.OFF or self.signals != signals:
             return False
         self.latched = False
-        self.reason = ""
-        self._note(False, "")
+        self.reason = self.actor = ""
+        self._note(False, "", "")
         return True
 
     async def state(self) -> Kill:

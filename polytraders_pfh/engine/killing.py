@@ -15,7 +15,6 @@ from polytraders_hookspecs.events import KillSwitchSignal
 from polytraders_hookspecs.reports import CancelReplaceResult, ExecutionReport
 
 from polytraders_pfh.core.lifecycle import MAY_FILL, State, Step
-from polytraders_pfh.core.modes import Mode, Reach, may_act
 from polytraders_pfh.core.outcomes import CancelVerdict
 from polytraders_pfh.core.policy import Action, Decision, Policy
 from polytraders_pfh.core.reasons import Reason
@@ -36,14 +35,11 @@ _LOG: Final = logging.getLogger("polytraders_pfh.engine")
 class Killer:
     """Cancels what is known when the kill switch goes on, or one remainder when a person says so."""
 
-    def __init__(
-        self, tools: Tools, sequencer: Sequencer, carrier: Carrier, reporter: Reporter, reach: Reach
-    ) -> None:
+    def __init__(self, tools: Tools, sequencer: Sequencer, carrier: Carrier, reporter: Reporter) -> None:
         self._t = tools
         self._sequencer = sequencer
         self._carrier = carrier
         self._reporter = reporter
-        self._reach = reach
 
     def sweep(self, signal: KillSwitchSignal) -> asyncio.Future[list[ExecutionReport]]:
         """Cancel every known remainder, and report each. The latch is already set.
@@ -161,7 +157,7 @@ class Killer:
             await within(_RECORD_DEADLINE_S, commits[-1])
 
     def _acts(self, decision: Decision, intent: Intent) -> bool:
-        return may_act(Mode(self._reporter.mode), decision, intent.market_id, self._reach)
+        return self._t.mode.acts(decision, intent.market_id)
 
 
 async def _held_at_rest(intent: Intent) -> bool:

@@ -19,12 +19,13 @@ from polytraders_hookspecs.wire import to_micro
 from polytraders_pfh.core.chase import Bounds
 from polytraders_pfh.core.lifecycle import State, Step
 from polytraders_pfh.core.market import Side
+from polytraders_pfh.core.modes import Mode
 from polytraders_pfh.core.outcomes import RecordVerdict
 from polytraders_pfh.core.policy import Policy
 from polytraders_pfh.engine.declared import Declared
 from polytraders_pfh.engine.fold import fold
 from polytraders_pfh.engine.intents import ChainOrder, Intent, take_record
-from polytraders_pfh.engine.journal import JournalFailed
+from polytraders_pfh.engine.journal import JournalFailed, Record
 from polytraders_pfh.engine.tools import Tools
 from polytraders_pfh.engine.within import within
 
@@ -52,6 +53,7 @@ class Recovery:
         self._declared = declared
         self._journal = tools.journal
         self._kill = tools.kill
+        self._mode = tools.mode
         self._exchange = tools.exchange
         self._intents = tools.intents
         self._clock = tools.clock
@@ -87,6 +89,7 @@ class Recovery:
             self._declared.restore(declared)
         if folded.killed is not None:
             self._kill.set(folded.killed or "it was on before the start")
+        self._take_mode(folded.mode)
         for intent in folded.intents.values():
             doubtful = False
             for order in intent.orders:
@@ -96,6 +99,16 @@ class Recovery:
                 if intent.reposts:
                     intent.state = State.POST_UNKNOWN
                 self._ask(intent)
+
+    def _take_mode(self, command: Record | None) -> None:
+        """Take up a mode that was set by hand. It is told anew, as old segments may be moved away."""
+        if command is None or not command.facts.get("lowered") or self._mode.changes:
+            return
+        to = str(command.facts.get("to"))
+        known = to in tuple(Mode)  # a mode of a newer version is one that sends nothing
+        self._mode.set(Mode(to) if known else Mode.SHADOW_ONLY, str(command.facts.get("why")))
+        if self._mode.lowered:
+            self._journal.append(command._replace(at_ms=self._clock.now_ms()))
 
     async def _take(self, root_order_id: str, chain: list[OrderFacts]) -> None:
         """Take one intent: its root first, then its chase orders, the one that still lives last."""

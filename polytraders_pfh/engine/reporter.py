@@ -11,7 +11,7 @@ from polytraders_hookspecs.events import SignedEvent
 from polytraders_hookspecs.reports import ExecutionReport
 from polytraders_hookspecs.wire import from_micro
 
-from polytraders_pfh.config import BOT_ID, Mode
+from polytraders_pfh.config import BOT_ID
 from polytraders_pfh.core.money import size_down, usd_down
 from polytraders_pfh.core.policy import Decision, Policy
 from polytraders_pfh.core.reasons import TEXTS, Reason, Severity
@@ -56,11 +56,10 @@ class Work:
 class Reporter:
     """Writes reports, and is the only one who does."""
 
-    def __init__(self, tools: Tools, outbox: Outbox, mode: Mode) -> None:
+    def __init__(self, tools: Tools, outbox: Outbox) -> None:
         self._t = tools
         self._outbox = outbox
-        self.mode: Mode = mode
-        tools.metrics.show.choice(names.MODE, lambda: self.mode)
+        tools.metrics.show.choice(names.MODE, lambda: tools.mode.now.value)
         self._reports: list[tuple[ExecutionReport, bytes, bool]] = []
         self.dust = Recent()
         self.aborts = Recent()
@@ -105,7 +104,7 @@ class Reporter:
             decision=decision,
             warnings=work.warnings + ending.warnings,
             now_ms=self._t.clock.now_ms(),
-            mode=self.mode,
+            mode=self._t.mode.now.value,
             executed=ending.executed,
             step=step or (FIRST if interim is None else FINAL),
             final=final,
@@ -126,7 +125,7 @@ class Reporter:
         self._t.metrics.rejected[e.why].inc()
         self._t.metrics.decisions[Reason.EVENT_REJECTED.value].inc()
         report = rejection(
-            str(e), envelope.signature, envelope.event_ts_ms, self._t.clock.now_ms(), self.mode
+            str(e), envelope.signature, envelope.event_ts_ms, self._t.clock.now_ms(), self._t.mode.now.value
         )
         self._keep(report, report.to_json())
         return report
@@ -149,7 +148,7 @@ class Reporter:
             severity=Severity.WARN.value,
             user_message=text.user_message,
             detail=f"the event was not handled: {type(e).__name__}",
-            mode=self.mode,
+            mode=self._t.mode.now.value,
             executed=False,
             final=True,
             supersedes=None if interim is None else interim.report_id,

@@ -224,7 +224,9 @@ class Sequencer:
         if t.kill.latched or kill is not Kill.OFF:
             doubt = kill is Kill.UNKNOWN and not t.kill.latched
             return Reason.KILL_SWITCH_UNKNOWN.value if doubt else KILLED
-        if why := obstacle(t, intent):
+        if why := obstacle(t, intent) or t.mode.holds_back(
+            intent.market_id, plan.price_micro, plan.size_micro
+        ):
             return why
         fault = chain_fault(intent.bounds, intent.children(), plan.price_micro, plan.size_micro)
         if fault is None and not within_cap(intent.side, plan.price_micro, plan.cap_micro):
@@ -259,6 +261,8 @@ class Sequencer:
             if attempt or found is not RecordVerdict.ABSENT or t.journal.failed:
                 break
             if await t.kill.state() is not Kill.OFF:
+                break
+            if t.mode.holds_back(intent.market_id, plan.price_micro, plan.size_micro):
                 break
             intent.step(Step.POST_STARTED)
         return _result("unconfirmed", intent, plan, detail)

@@ -11,6 +11,7 @@ from polytraders_pfh.engine.exchange import Exchange
 from polytraders_pfh.engine.intents import Intent, IntentTable
 from polytraders_pfh.engine.journal import Journal
 from polytraders_pfh.engine.kill import KillLatch
+from polytraders_pfh.engine.mode import ModeSwitch
 from polytraders_pfh.telemetry.metrics import Metrics
 from polytraders_pfh.telemetry.traces import Traces
 
@@ -23,6 +24,7 @@ class Tools:
     books: Books
     journal: Journal
     kill: KillLatch
+    mode: ModeSwitch
     intents: IntentTable
     clock: Clock
     traces: Traces

@@ -1,4 +1,12 @@
-"""Commands given by hand: `bot cancel-remainder`, `status`, `reset-kill`. Same invariants as any event."""
+"""Commands given by hand to this bot: the same locks, the same steps, each on record with who and why.
+
+    cancel-remainder   order=ID                  cancel one remainder, whatever its policy says
+    mode               [to=MODE] [promote=yes]   show the mode, lower it, or raise it up to the config's
+    reset-kill                                   unlatch the kill switch
+    status                                       how the bot is
+
+`actor` and `reason` come with every command; `peer` says how the host knows the actor, where it does.
+"""
 
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -10,8 +18,9 @@ from polytraders_pfh.core.lifecycle import State
 from polytraders_pfh.core.policy import Action, Decision, Policy
 from polytraders_pfh.core.reasons import Reason
 from polytraders_pfh.engine.assembly import Engine
-from polytraders_pfh.engine.journal import Kind, Record
 from polytraders_pfh.ops import health
+from polytraders_pfh.ops.mode_command import mode
+from polytraders_pfh.ops.on_record import record_command
 
 Command = Callable[[Engine, Mapping[str, str]], Awaitable[CommandResult]]
 
@@ -28,7 +37,7 @@ async def cancel_remainder(engine: Engine, arguments: Mapping[str, str]) -> Comm
     if intent.state is State.CLOSED:
         return CommandResult(ok=True, message=f"order {order_id} had already closed; nothing was sent")
     with suppress(Exception):  # a cancel goes out whether or not it can be recorded
-        await _record(engine, "cancel-remainder", arguments, intent.trace_id, intent.root_order_id, order_id)
+        await record_command(engine, "cancel-remainder", arguments, intent, order_id)
     decision = Decision(Action.CANCEL, Reason.CANCELLED_REMAINDER, 8, intent.policy or Policy.HOLD)
     now_ms = engine.tools.clock.now_ms()
     report = await engine.killer.cancel_one(intent, decision, now_ms, "command")
@@ -52,7 +61,7 @@ async def status(engine: Engine, arguments: Mapping[str, str]) -> CommandResult:
 async def reset_kill(engine: Engine, arguments: Mapping[str, str]) -> CommandResult:
     """Unlatch the kill switch; refused while the host's own is on or does not answer."""
     signals = engine.tools.kill.signals
-    await _record(engine, "reset-kill", arguments, "", "", "")
+    await record_command(engine, "reset-kill", arguments)
     if await engine.tools.kill.reset(signals):
         return CommandResult(ok=True, message="the kill switch is unlatched; posting is possible again")
     return CommandResult(
@@ -63,6 +72,7 @@ async def reset_kill(engine: Engine, arguments: Mapping[str, str]) -> CommandRes
 
 COMMANDS: Final[dict[str, Command]] = {
     "cancel-remainder": cancel_remainder,
+    "mode": mode,
     "status": status,
     "reset-kill": reset_kill,
 }
@@ -76,11 +86,3 @@ async def run(engine: Engine, command: str, arguments: Mapping[str, str]) -> Com
             ok=False, message=f"command {command!r} is not known; there are {', '.join(sorted(COMMANDS))}"
         )
     return await known(engine, arguments)
-
-
-async def _record(
-    engine: Engine, command: str, arguments: Mapping[str, str], trace_id: str, root: str, order_id: str
-) -> None:
-    facts = {"command": command, "actor": arguments.get("actor", ""), "reason": arguments.get("reason", "")}
-    now_ms = engine.tools.clock.now_ms()
-    await engine.tools.journal.append(Record(Kind.COMMAND, now_ms, trace_id, root, order_id, facts))

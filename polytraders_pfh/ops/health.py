@@ -1,10 +1,13 @@
 """Green, amber or red, by the card's thresholds, each colour with its reasons in sentences.
 
 Rates are per minute over a sliding five minutes, compared as counts so that nothing rounds:
-dust cancels green below 0.2, red above 1; chase aborts green below 0.1, red above 0.5.
+dust cancels green below 0.2, red above 1; chase aborts green below 0.1, red above 0.5. Whether the
+exchange can be reached is what its last answer, or silence, to this bot says; a bot that has not asked yet
+does not know, says so in its figures, and leaves it to the host, which asks all the time.
 """
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Final
 
 from polytraders_hookspecs.reports import BotHealth
@@ -25,6 +28,21 @@ class _Threshold:
     red_tenths: int
 
 
+FIGURES: Final = {
+    "clob_auth": "`reachable`, `unreachable`, or `not asked yet`: the trading side, by its last answer",
+    "clob_public": "the same of the side that gives books",
+    "dust_cancels_5m": "dust cancels within the last five minutes",
+    "dust_cancels_per_min": "the same per minute, exact",
+    "chase_aborts_5m": "chase aborts within the last five minutes",
+    "chase_aborts_per_min": "the same per minute, exact",
+    "in_flight": "partial fills in work now",
+    "active_intents": "intents kept in memory now",
+    "pending_reports": "reports that the bus has not acknowledged",
+    "config_mode": "the config's mode, which `mode` stands below when somebody lowered it",
+}
+"""Every figure of this bot's health, and what it is."""
+
+_REACH: Final = {None: "not asked yet", True: "reachable", False: "unreachable"}
 _DUST: Final = _Threshold("dust cancels", 2, 10)
 _ABORTS: Final = _Threshold("chase aborts", 1, 5)
 
@@ -50,14 +68,19 @@ def check(engine: Engine) -> BotHealth:
         bot_id=BOT_ID,
         status="red" if red else "amber" if amber else "green",
         reasons=tuple(red + amber),
-        mode=engine.settings.mode,
+        mode=tools.mode.now.value,
         kill_switch_active=tools.kill.latched,
         figures={
+            "clob_auth": _REACH[tools.exchange.auth_reachable],
+            "clob_public": _REACH[tools.exchange.public_reachable],
+            "dust_cancels_5m": dust,
+            "dust_cancels_per_min": Decimal(dust) / _MINUTES,
+            "chase_aborts_5m": aborts,
+            "chase_aborts_per_min": Decimal(aborts) / _MINUTES,
             "in_flight": engine.coordinator.in_flight,
             "active_intents": len(tools.intents),
             "pending_reports": len(engine.outbox),
-            "dust_cancels_5m": dust,
-            "chase_aborts_5m": aborts,
+            "config_mode": tools.mode.ceiling.value,
         },
     )
 
@@ -75,5 +98,9 @@ def _add_state(engine: Engine, amber: list[str], red: list[str]) -> None:
     if stopped:
         first = stopped[0]
         red.append(f"{len(stopped)} intents are stopped, first {first.root_order_id}: {first.stopped}")
+    if tools.mode.lowered:
+        amber.append(
+            f"mode was lowered to {tools.mode.now} by {tools.mode.why}; the config's is {tools.mode.ceiling}"
+        )
     if tools.kill.latched:
         amber.append("the kill switch is latched; reset it by hand once the cause is mended")

@@ -17,6 +17,7 @@ from polytraders_pfh.config import Settings
 from polytraders_pfh.core.lifecycle import diagram
 from polytraders_pfh.core.reasons import TEXTS
 from polytraders_pfh.host.metrics import HOST_METRICS
+from polytraders_pfh.ops.health import FIGURES
 from polytraders_pfh.telemetry.names import DECISIONS, METRICS, Metric
 
 DOCUMENT: Final = Path(__file__).parents[2] / "entry_points.md"
@@ -108,6 +109,17 @@ sampled span covers carry exemplars with its `trace_id`.
 
 | metric | kind | unit | labels | meaning |
 |---|---|---|---|---|"""
+
+HEALTH_HEAD: Final = """
+## Health
+
+`check_health` answers a `BotHealth`: `bot_id`, `status` (`green`, `amber`, `red`), `reasons` (a sentence
+each, the red ones first, empty when green), `mode`, `kill_switch_active`, and `figures`. Names, types and
+meanings are stable within a contract version; new figures may be added. The reference host serves it as
+JSON at `GET /internal/health/partialfillhandler`, with status 503 when red.
+
+| figure | meaning |
+|---|---|"""
 
 SETTINGS_HEAD: Final = """
 ## Configuration
@@ -219,6 +231,8 @@ def document() -> str:
         lines.append(
             f"| `{metric.full_name}` | {metric.kind} | {metric.unit} | {labels} | {metric.meaning} |"
         )
+    lines.append(HEALTH_HEAD)
+    lines += [f"| `{name}` | {meaning} |" for name, meaning in FIGURES.items()]
     lines.append(SETTINGS_HEAD)
     lines += [f"| `{path}` | {shown(value)} | {MEANINGS[path]} |" for path, value in settings(Settings)]
     return "\n".join(lines) + "\n"

@@ -279,7 +279,7 @@ def kill_latch_not_sticky() -> Changes:
 
 @bug("fold.Chronicle.kill_switch: the latch is not written down")
 def kill_latch_not_durable() -> Changes:
-    return ((Chronicle, "kill_switch", lambda self, active, reason: None),)
+    return ((Chronicle, "kill_switch", lambda self, active, reason, actor: None),)
 
 
 @bug("killing._sweep: what is at rest is not cancelled")
