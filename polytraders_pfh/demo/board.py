@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from polytraders_pfh.demo.desk import Intent
 from polytraders_pfh.demo.truth import Fact, KillMark
-from polytraders_pfh.paper.core.model import OrderEvent, OrderRecord
+from polytraders_pfh.paper.core.events import OrderEvent
+from polytraders_pfh.paper.core.model import OrderRecord
 
 NEWS_KEPT: Final = 256
 

@@ -4,7 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from polytraders_pfh.demo.desk import Intent
-from polytraders_pfh.paper.core.model import OrderEvent, OrderRecord, Trade, TradeStatus
+from polytraders_pfh.paper.core.events import OrderEvent
+from polytraders_pfh.paper.core.model import OrderRecord
+from polytraders_pfh.paper.core.trades import Trade, TradeStatus
 
 
 @dataclass(frozen=True, slots=True)

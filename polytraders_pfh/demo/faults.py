@@ -11,7 +11,8 @@ from typing import Final, NamedTuple
 from polytraders_pfh.demo.clock import MarketClock
 from polytraders_pfh.demo.fault_kinds import KINDS, OK, Kind, builder_in, false_answer, ids_in, subject
 from polytraders_pfh.demo.truth import WitnessedExchange
-from polytraders_pfh.paper.core.model import Mode, OrderEvent, OrderRecord, Side
+from polytraders_pfh.paper.core.events import OrderEvent
+from polytraders_pfh.paper.core.model import Mode, OrderRecord, Side
 from polytraders_pfh.paper.protocol import shapes
 from polytraders_pfh.paper.protocol.faults import Answer, Call, Cut
 

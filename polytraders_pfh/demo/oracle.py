@@ -24,16 +24,10 @@ from polytraders_pfh.core.money import plain, usd_down, usd_up
 from polytraders_pfh.demo.chains import fills_of
 from polytraders_pfh.demo.desk import Intent
 from polytraders_pfh.demo.truth import Fact, KillMark
+from polytraders_pfh.paper.core.events import OrderEvent, OrderEventKind, TickSizeEvent, TradeEvent
 from polytraders_pfh.paper.core.ledger import Audit
-from polytraders_pfh.paper.core.model import (
-    OrderEvent,
-    OrderEventKind,
-    OrderRecord,
-    TickSizeEvent,
-    Trade,
-    TradeEvent,
-    TradeStatus,
-)
+from polytraders_pfh.paper.core.model import OrderRecord
+from polytraders_pfh.paper.core.trades import Trade, TradeStatus
 
 WITHOUT_EVENT: Final = frozenset({"KILL_SWITCH_ACTIVE"})
 """Verdicts that need no PARTIAL: the kill switch cancels on its own."""

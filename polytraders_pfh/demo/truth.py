@@ -7,16 +7,10 @@ gives one story.
 
 from dataclasses import dataclass
 
+from polytraders_pfh.paper.core.events import Event, OrderEvent, TickSizeEvent, TradeEvent
 from polytraders_pfh.paper.core.exchange import Exchange
-from polytraders_pfh.paper.core.model import (
-    Event,
-    ExchangeConfig,
-    OrderEvent,
-    OrderRecord,
-    TickSizeEvent,
-    TradeEvent,
-    TradeStatus,
-)
+from polytraders_pfh.paper.core.model import ExchangeConfig, OrderRecord
+from polytraders_pfh.paper.core.trades import TradeStatus
 
 
 @dataclass(frozen=True, slots=True)

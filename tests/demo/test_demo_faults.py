@@ -26,14 +26,7 @@ from polytraders_pfh.demo.trouble import Trouble
 from polytraders_pfh.demo.truth import WitnessedExchange
 from polytraders_pfh.engine.exchange import Exchange as EngineExchange
 from polytraders_pfh.engine.replies import read_cancel, read_post, read_record
-from polytraders_pfh.paper.core.model import (
-    MICRO,
-    Market,
-    Mode,
-    OrderRequest,
-    Outcome,
-    Side,
-)
+from polytraders_pfh.paper.core.model import MICRO, Market, Mode, OrderRequest, Outcome, Side
 from polytraders_pfh.paper.protocol import shapes
 from polytraders_pfh.paper.protocol.faults import Answer, Call, Cut
 

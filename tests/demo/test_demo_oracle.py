@@ -25,19 +25,10 @@ from polytraders_pfh.demo.oracle import (
     judge_reports,
 )
 from polytraders_pfh.demo.truth import Fact, KillMark
+from polytraders_pfh.paper.core.events import OrderEventKind, TickSizeEvent, TradeEvent
 from polytraders_pfh.paper.core.ledger import Audit
-from polytraders_pfh.paper.core.model import (
-    MICRO,
-    MakerFill,
-    MatchKind,
-    OrderEventKind,
-    OrderStatus,
-    Side,
-    TickSizeEvent,
-    Trade,
-    TradeEvent,
-    TradeStatus,
-)
+from polytraders_pfh.paper.core.model import MICRO, OrderStatus, Side
+from polytraders_pfh.paper.core.trades import MakerFill, MatchKind, Trade, TradeStatus
 
 PLACED, UPDATED, CANCELLED = OrderEventKind.PLACEMENT, OrderEventKind.UPDATE, OrderEventKind.CANCELLATION
 GONE = OrderStatus.CANCELED

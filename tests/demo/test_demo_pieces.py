@@ -18,8 +18,9 @@ from polytraders_pfh.demo.signing import seeded_hex, seeded_wallet
 from polytraders_pfh.demo.strategy import STYLES, Strategist
 from polytraders_pfh.demo.truth import KillMark, WitnessedExchange
 from polytraders_pfh.errors import RecordingError
+from polytraders_pfh.paper.core.events import OrderEvent, TradeEvent
 from polytraders_pfh.paper.core.exchange import Exchange
-from polytraders_pfh.paper.core.model import MICRO, OrderEvent, OrderRequest, Side, TradeEvent
+from polytraders_pfh.paper.core.model import MICRO, OrderRequest, Side
 from polytraders_pfh.paper.markets.frames import RecordedMarket
 from polytraders_pfh.paper.markets.recordings import resolvedkit_sample
 from polytraders_pfh.paper.markets.synthetic import synthetic_market

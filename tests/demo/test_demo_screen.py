@@ -20,7 +20,8 @@ from polytraders_pfh.demo.summary import json_text, print_summary
 from polytraders_pfh.demo.tally import Figures, price_text
 from polytraders_pfh.demo.truth import KillMark
 from polytraders_pfh.demo.words import bar
-from polytraders_pfh.paper.core.model import MICRO, OrderEventKind, OrderStatus
+from polytraders_pfh.paper.core.events import OrderEventKind
+from polytraders_pfh.paper.core.model import MICRO, OrderStatus
 from polytraders_pfh.paper.markets.frames import Skipped
 
 PLAN = Plan(SyntheticMarkets(3, 1, 60_000), 3, POLICIES)

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from support.crowd_stage import cents, recorded_market, snapshot, stage
 from support.market_files import BTC5M, MARKET, NO, T0, YES
 
+from polytraders_pfh.paper.core.events import PriceChangeEvent
 from polytraders_pfh.paper.core.exchange import Exchange
-from polytraders_pfh.paper.core.model import MICRO, OrderType, PriceChangeEvent, Side
+from polytraders_pfh.paper.core.model import MICRO, OrderType, Side
 from polytraders_pfh.paper.markets.crowd import RecordedCrowd, list_markets
 from polytraders_pfh.paper.markets.frames import (
     BookFrame,

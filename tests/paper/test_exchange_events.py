@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 from support.paper_core import BUY, CONDITION, FAK, NO, SELL, T0, YES, World, micro, told
 
-from polytraders_pfh.paper.core.model import (
+from polytraders_pfh.paper.core.events import (
     BookSnapshotEvent,
     Event,
-    ExchangeConfig,
     LastTradeEvent,
     LevelChange,
     MarketResolvedEvent,
@@ -17,6 +16,7 @@ from polytraders_pfh.paper.core.model import (
     TickSizeEvent,
     TradeEvent,
 )
+from polytraders_pfh.paper.core.model import ExchangeConfig
 
 
 @pytest.fixture

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from support.paper_core import BUY, FAK, NO, SELL, T0, YES, World, micro
 
-from polytraders_pfh.paper.core.model import CROWD, LevelChange, PriceChangeEvent
+from polytraders_pfh.paper.core.events import LevelChange, PriceChangeEvent
+from polytraders_pfh.paper.core.model import CROWD
 
 
 @pytest.fixture

@@ -8,20 +8,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from support.naive_book import NaiveBook
 from support.paper_core import BUY, CONDITION, FAK, FOK, GTC, NO, SELL, T0, YES, World, key_of
 
-from polytraders_pfh.paper.core.model import (
-    CROWD,
-    MICRO,
-    Event,
-    ExchangeConfig,
-    OrderEvent,
-    OrderEventKind,
-    OrderType,
-    PostResult,
-    Side,
-    Trade,
-    TradeEvent,
-    TradeStatus,
-)
+from polytraders_pfh.paper.core.events import Event, OrderEvent, OrderEventKind, TradeEvent
+from polytraders_pfh.paper.core.model import CROWD, MICRO, ExchangeConfig, OrderType, PostResult, Side
+from polytraders_pfh.paper.core.trades import Trade, TradeStatus
 
 OWNERS = ("ann", "bob", "cay")
 TICK = 50_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from support.paper_core import BUY, CONDITION, FAK, NO, SELL, YES, World, micro
 
-from polytraders_pfh.paper.core.model import MatchKind
+from polytraders_pfh.paper.core.trades import MatchKind
 
 INSTANT = 10**15
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from support.paper_core import BUY, FAK, NO, SELL, T0, YES, World, micro, told, trade_statuses
 
-from polytraders_pfh.paper.core.model import ExchangeConfig, TradeStatus
+from polytraders_pfh.paper.core.model import ExchangeConfig
+from polytraders_pfh.paper.core.trades import TradeStatus
 
 
 @pytest.fixture

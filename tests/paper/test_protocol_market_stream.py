@@ -20,7 +20,8 @@ from support.paper_stage import (
 )
 from support.payloads import payload
 
-from polytraders_pfh.paper.core.model import MICRO, BookSnapshotEvent, BookView, Side
+from polytraders_pfh.paper.core.events import BookSnapshotEvent
+from polytraders_pfh.paper.core.model import MICRO, BookView, Side
 from polytraders_pfh.paper.protocol.venue import VenueOptions
 
 

@@ -14,15 +14,8 @@ from polytraders_pfh.demo.result import Plan, Progress, Result
 from polytraders_pfh.demo.run import Run, Watcher
 from polytraders_pfh.demo.trouble import SETTINGS
 from polytraders_pfh.demo.world import BOT_SETTINGS
-from polytraders_pfh.paper.core.model import (
-    MICRO,
-    OrderEvent,
-    OrderEventKind,
-    OrderRecord,
-    OrderRequest,
-    OrderStatus,
-    Side,
-)
+from polytraders_pfh.paper.core.events import OrderEvent, OrderEventKind
+from polytraders_pfh.paper.core.model import MICRO, OrderRecord, OrderRequest, OrderStatus, Side
 from polytraders_pfh.paper.markets.recordings import open_recording
 from support.market_files import T0, book, write_lines
 

@@ -5,21 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from decimal import Decimal
 
+from polytraders_pfh.paper.core.events import Event, OrderEvent, TradeEvent
 from polytraders_pfh.paper.core.exchange import Exchange
 from polytraders_pfh.paper.core.model import (
     MICRO,
-    Event,
     ExchangeConfig,
     Market,
-    OrderEvent,
     OrderRequest,
     OrderType,
     Outcome,
     PostResult,
     Side,
-    Trade,
-    TradeEvent,
 )
+from polytraders_pfh.paper.core.trades import Trade
 
 CONDITION = "0xc0"
 YES = "1001"

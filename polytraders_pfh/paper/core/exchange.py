@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from polytraders_pfh.paper.core.amounts import AMOUNT_DECIMALS
 from polytraders_pfh.paper.core.cancelling import Cancelling
+from polytraders_pfh.paper.core.events import Event, MarketResolvedEvent, TickSizeEvent
 from polytraders_pfh.paper.core.execution import Execution
 from polytraders_pfh.paper.core.floor import Floor
 from polytraders_pfh.paper.core.ledger import Audit
@@ -21,22 +22,19 @@ from polytraders_pfh.paper.core.model import (
     MICRO,
     BookView,
     CancelResult,
-    Event,
     ExchangeConfig,
     Market,
-    MarketResolvedEvent,
     Mode,
     OrderRecord,
     OrderRequest,
     OrderStatus,
     PostResult,
     Side,
-    TickSizeEvent,
-    Trade,
 )
 from polytraders_pfh.paper.core.modes import ModeSwitch
 from polytraders_pfh.paper.core.orderbook import MarketBook
 from polytraders_pfh.paper.core.posting import Posting
+from polytraders_pfh.paper.core.trades import Trade
 
 
 class Exchange:

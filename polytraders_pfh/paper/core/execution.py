@@ -5,23 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 from polytraders_pfh.paper.core.amounts import ceil_div
+from polytraders_pfh.paper.core.events import LastTradeEvent, OrderEventKind
 from polytraders_pfh.paper.core.floor import Floor
 from polytraders_pfh.paper.core.ledger import Asset
 from polytraders_pfh.paper.core.matching import Fill, Plan, PlannedTrade, Taker
-from polytraders_pfh.paper.core.model import (
-    CROWD,
-    MICRO,
-    LastTradeEvent,
-    MakerFill,
-    MatchKind,
-    OrderEventKind,
-    OrderStatus,
-    Side,
-    Trade,
-    TradeStatus,
-)
+from polytraders_pfh.paper.core.model import CROWD, MICRO, OrderStatus, Side
 from polytraders_pfh.paper.core.orderbook import MarketBook, Order, Resting, mirrored
 from polytraders_pfh.paper.core.settlement import Leg, Settlement, Settling
+from polytraders_pfh.paper.core.trades import MakerFill, MatchKind, Trade, TradeStatus
 
 _ROUNDING_USD: Final = 1
 """A maker's fill may have cost a micro-pUSD less than the same size costs when it is open again."""

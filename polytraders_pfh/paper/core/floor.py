@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from polytraders_pfh.paper.core.agenda import Agenda
+from polytraders_pfh.paper.core.events import OrderEventKind
 from polytraders_pfh.paper.core.ids import Ids
 from polytraders_pfh.paper.core.ledger import Holding, Ledger
-from polytraders_pfh.paper.core.model import ExchangeConfig, OrderEventKind, OrderStatus
+from polytraders_pfh.paper.core.model import ExchangeConfig, OrderStatus
 from polytraders_pfh.paper.core.orderbook import MarketBook, Order
 from polytraders_pfh.paper.core.registry import Registry
 from polytraders_pfh.paper.core.tape import Tape

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from polytraders_pfh.paper.core.amounts import ceil_div, taker_fee
-from polytraders_pfh.paper.core.model import MICRO, MatchKind, Side
+from polytraders_pfh.paper.core.model import MICRO, Side
 from polytraders_pfh.paper.core.orderbook import Level, MarketBook, Order, Resting, mirrored, stands_as_bid
+from polytraders_pfh.paper.core.trades import MatchKind
 
 _DUST_USD: Final = 10
 """A budget left below this is spent: rounding to whole micro-pUSD can leave one or two."""

@@ -59,29 +59,6 @@ class OrderStatus(StrEnum):
 
 
 @unique
-class TradeStatus(StrEnum):
-    """Settlement of a trade. Only CONFIRMED and FAILED are final; before MINED nothing has moved."""
-
-    MATCHED = "MATCHED"
-    RETRYING = "RETRYING"
-    MINED = "MINED"
-    CONFIRMED = "CONFIRMED"
-    FAILED = "FAILED"
-
-
-@unique
-class MatchKind(StrEnum):
-    """How collateral and outcome tokens move when two orders meet."""
-
-    DIRECT = "DIRECT"
-    """BUY meets SELL of one token: tokens go one way, collateral the other."""
-    MINT = "MINT"
-    """Two BUYs of opposite tokens: their collateral becomes a pair of outcome tokens."""
-    MERGE = "MERGE"
-    """Two SELLs of opposite tokens: a pair of outcome tokens becomes collateral again."""
-
-
-@unique
 class Mode(StrEnum):
     """What the exchange takes at the moment (clob_v2 2.6)."""
 
@@ -219,55 +196,6 @@ class OrderRecord:
         return self.status in (OrderStatus.LIVE, OrderStatus.DELAYED, OrderStatus.UNMATCHED)
 
 
-@dataclass(frozen=True, slots=True)
-class MakerFill:
-    """A maker's share of a trade, in the maker's own token, side and price.
-
-    `owner` is the account id, `api_key` its credential (the wire's `maker_orders[].owner`).
-    """
-
-    order_id: str
-    owner: str
-    maker: str
-    matched_micro: int
-    price_micro: int
-    fee_rate_bps: int
-    token_id: str
-    outcome: str
-    side: Side
-    api_key: str
-    kind: MatchKind
-
-
-@dataclass(frozen=True, slots=True)
-class Trade:
-    """One taker order against one price level; the top level is the taker's view of it.
-
-    `owner` is the taker's account id, `api_key` its credential (the wire's `owner`), `maker` its address.
-    `bucket_index` numbers the trades of one taker order. `fee_usd_micro` is what the taker pays.
-    """
-
-    id: str
-    taker_order_id: str
-    condition_id: str
-    token_id: str
-    side: Side
-    size_micro: int
-    price_micro: int
-    status: TradeStatus
-    match_ms: int
-    last_update_ms: int
-    owner: str
-    maker_fills: tuple[MakerFill, ...]
-    outcome: str
-    transaction_hash: str | None
-    bucket_index: int
-    api_key: str
-    maker: str
-    fee_rate_bps: int
-    fee_usd_micro: int
-
-
 Levels = tuple[tuple[int, int], ...]
 """(price_micro, size_micro) pairs, best price last."""
 
@@ -285,104 +213,6 @@ class BookView:
     neg_risk: bool
     last_trade_price_micro: int | None
     timestamp_ms: int
-
-
-@unique
-class OrderEventKind(StrEnum):
-    """Types of the user channel's order message."""
-
-    PLACEMENT = "PLACEMENT"
-    UPDATE = "UPDATE"
-    CANCELLATION = "CANCELLATION"
-
-
-@dataclass(frozen=True, slots=True)
-class OrderEvent:
-    """An account's own order changed (user channel). Crowd orders never appear here."""
-
-    kind: OrderEventKind
-    record: OrderRecord
-    timestamp_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class TradeEvent:
-    """A trade came to be, or its settlement moved on (user channel)."""
-
-    trade: Trade
-    timestamp_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class BookSnapshotEvent:
-    """The whole book of one token, sent after trades (market channel)."""
-
-    view: BookView
-
-
-@dataclass(frozen=True, slots=True)
-class LevelChange:
-    """A level's absolute new size (0: gone) and the token's best prices after the whole command."""
-
-    token_id: str
-    side: Side
-    price_micro: int
-    size_micro: int
-    best_bid_micro: int | None
-    best_ask_micro: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class PriceChangeEvent:
-    """All levels that one command changed, for both tokens of the market (market channel)."""
-
-    condition_id: str
-    changes: tuple[LevelChange, ...]
-    timestamp_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class LastTradeEvent:
-    """A print, in the taker's token and side (market channel)."""
-
-    condition_id: str
-    token_id: str
-    side: Side
-    price_micro: int
-    size_micro: int
-    fee_rate_bps: int
-    timestamp_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class TickSizeEvent:
-    """The market's grid changed; resting orders stay where they are (market channel, both tokens)."""
-
-    condition_id: str
-    old_tick_micro: int
-    new_tick_micro: int
-    timestamp_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class MarketResolvedEvent:
-    """The market is over; the winning token redeems at 1 pUSD (market channel)."""
-
-    condition_id: str
-    winning_token_id: str
-    winning_outcome: str
-    timestamp_ms: int
-
-
-Event = (
-    OrderEvent
-    | TradeEvent
-    | BookSnapshotEvent
-    | PriceChangeEvent
-    | LastTradeEvent
-    | TickSizeEvent
-    | MarketResolvedEvent
-)
 
 
 @dataclass(frozen=True, slots=True)

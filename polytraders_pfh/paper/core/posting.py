@@ -5,18 +5,11 @@ from __future__ import annotations
 from polytraders_pfh.paper.core import admission
 from polytraders_pfh.paper.core.admission import Refusal
 from polytraders_pfh.paper.core.amounts import ceil_div, limit_price
+from polytraders_pfh.paper.core.events import OrderEventKind
 from polytraders_pfh.paper.core.execution import Execution
 from polytraders_pfh.paper.core.floor import Floor
 from polytraders_pfh.paper.core.matching import Plan, Taker, plan
-from polytraders_pfh.paper.core.model import (
-    MICRO,
-    OrderEventKind,
-    OrderRequest,
-    OrderStatus,
-    OrderType,
-    PostResult,
-    Side,
-)
+from polytraders_pfh.paper.core.model import MICRO, OrderRequest, OrderStatus, OrderType, PostResult, Side
 from polytraders_pfh.paper.core.modes import ModeSwitch
 from polytraders_pfh.paper.core.orderbook import MarketBook, Order
 

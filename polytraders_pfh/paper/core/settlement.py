@@ -12,11 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from polytraders_pfh.paper.core.agenda import Agenda
+from polytraders_pfh.paper.core.events import TradeEvent
 from polytraders_pfh.paper.core.ids import Ids
 from polytraders_pfh.paper.core.ledger import Asset, Ledger
-from polytraders_pfh.paper.core.model import MICRO, ExchangeConfig, Market, Trade, TradeEvent, TradeStatus
+from polytraders_pfh.paper.core.model import MICRO, ExchangeConfig, Market
 from polytraders_pfh.paper.core.orderbook import Order
 from polytraders_pfh.paper.core.tape import Tape
+from polytraders_pfh.paper.core.trades import Trade, TradeStatus
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,19 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from polytraders_pfh.paper.core.model import (
-    MICRO,
+from polytraders_pfh.paper.core.events import (
     BookSnapshotEvent,
     Event,
-    ExchangeConfig,
     LastTradeEvent,
     LevelChange,
     OrderEvent,
     OrderEventKind,
-    OrderStatus,
     PriceChangeEvent,
-    Side,
 )
+from polytraders_pfh.paper.core.model import MICRO, ExchangeConfig, OrderStatus, Side
 from polytraders_pfh.paper.core.orderbook import MarketBook, Order
 
 

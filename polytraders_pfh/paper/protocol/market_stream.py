@@ -8,8 +8,7 @@ from aiohttp import web
 from polytraders_hookspecs.nesting import nests_too_deep
 
 from polytraders_pfh.paper.clock import Clock
-from polytraders_pfh.paper.core.exchange import Exchange
-from polytraders_pfh.paper.core.model import (
+from polytraders_pfh.paper.core.events import (
     BookSnapshotEvent,
     Event,
     LastTradeEvent,
@@ -17,6 +16,7 @@ from polytraders_pfh.paper.core.model import (
     PriceChangeEvent,
     TickSizeEvent,
 )
+from polytraders_pfh.paper.core.exchange import Exchange
 from polytraders_pfh.paper.protocol import messages
 from polytraders_pfh.paper.protocol.shapes import Json
 from polytraders_pfh.paper.protocol.streams import Channel, StreamConnection

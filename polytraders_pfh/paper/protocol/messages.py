@@ -7,20 +7,16 @@ import hashlib
 from collections.abc import Iterable, Mapping
 
 from polytraders_pfh.paper.core.amounts import decimal_text
-from polytraders_pfh.paper.core.model import (
-    BookView,
+from polytraders_pfh.paper.core.events import (
     LastTradeEvent,
     LevelChange,
-    Market,
     MarketResolvedEvent,
     OrderEvent,
-    OrderStatus,
-    OrderType,
     PriceChangeEvent,
-    Side,
     TickSizeEvent,
     TradeEvent,
 )
+from polytraders_pfh.paper.core.model import BookView, Market, OrderStatus, OrderType, Side
 from polytraders_pfh.paper.protocol import shapes
 from polytraders_pfh.paper.protocol.shapes import Json
 

@@ -17,12 +17,11 @@ from polytraders_pfh.paper.core.model import (
     BookView,
     CancelResult,
     Levels,
-    MakerFill,
     Market,
     OrderRecord,
     PostResult,
-    Trade,
 )
+from polytraders_pfh.paper.core.trades import MakerFill, Trade
 
 Json = dict[str, object]
 MAX_ALLOWANCE: Final = 2**256 - 1

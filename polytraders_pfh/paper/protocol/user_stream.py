@@ -8,7 +8,7 @@ from aiohttp import WSCloseCode, web
 from polytraders_hookspecs.nesting import nests_too_deep
 
 from polytraders_pfh.paper.clock import Clock
-from polytraders_pfh.paper.core.model import Event, OrderEvent, TradeEvent
+from polytraders_pfh.paper.core.events import Event, OrderEvent, TradeEvent
 from polytraders_pfh.paper.protocol import messages
 from polytraders_pfh.paper.protocol.auth import Gatekeeper
 from polytraders_pfh.paper.protocol.shapes import Json

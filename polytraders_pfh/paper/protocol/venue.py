@@ -6,8 +6,9 @@ from typing import Final
 from aiohttp import web
 
 from polytraders_pfh.paper.clock import Clock
+from polytraders_pfh.paper.core.events import LastTradeEvent
 from polytraders_pfh.paper.core.exchange import Exchange
-from polytraders_pfh.paper.core.model import LastTradeEvent, Side
+from polytraders_pfh.paper.core.model import Side
 from polytraders_pfh.paper.protocol.auth import ApiKey, Gatekeeper, KeyRing
 from polytraders_pfh.paper.protocol.heartbeats import Heartbeats
 from polytraders_pfh.paper.protocol.limits import ELITE, RateLimiter, RateTier
