@@ -136,7 +136,7 @@ TEXTS: Final[dict[Reason, ReasonText]] = {
         _WARN, "After the cancel less than the exchange's minimum was left, so nothing was posted.", ""
     ),
     Reason.FILL_REVERSED: ReasonText(
-        _WARN, "A fill was taken back at settlement; nothing is bought again by itself.", ""
+        _WARN, "A fill was taken back at settlement; what is left is decided afresh, within the intent.", ""
     ),
     Reason.EVENT_STALE: ReasonText(
         _WARN, "The event is outside the replay window; the order was read from the exchange.", ""

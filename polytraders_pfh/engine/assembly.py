@@ -110,6 +110,7 @@ def assemble(host: HostServices, settings: Settings, version: str, journal: Jour
     execution, book = settings.execution, settings.book
     timeout_s = execution.call_timeout_ms / 1000
     metrics = Metrics(host.metrics_registry)
+    traces = Traces(host.tracer_provider, version, host.clock.monotonic_ns, metrics.waited)
     books = Books(
         host.clock.now_ms,
         levels=book.levels,
@@ -135,6 +136,7 @@ def assemble(host: HostServices, settings: Settings, version: str, journal: Jour
         host.reports,
         journal,
         host.clock,
+        traces,
         max_pending=execution.max_pending_reports,
         publish_timeout_s=timeout_s,
     )
@@ -147,7 +149,7 @@ def assemble(host: HostServices, settings: Settings, version: str, journal: Jour
         mode=ModeSwitch(Mode(settings.mode), reach),
         intents=intents,
         clock=host.clock,
-        traces=Traces(host.tracer_provider, version, host.clock.monotonic_ns, metrics.waited),
+        traces=traces,
         metrics=metrics,
         settings=execution,
         max_book_age_ms=book.max_age_ms,

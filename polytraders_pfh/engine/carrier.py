@@ -146,6 +146,13 @@ class Carrier:
 
     async def _chase(self, fill: Fill, intent: Intent, decision: Decision, span: Span) -> CancelReplaceResult:
         instruction = _instruction(fill, intent, decision)
+        with self._t.traces.step(names.SPAN_CANCEL_REPLACE, intent.trace_id, span) as child:
+            result = await self._hand_out(intent, instruction, child)
+            if child.is_recording():
+                child.set_attribute(names.ATTR_OUTCOME, result.outcome)
+        return result
+
+    async def _hand_out(self, intent: Intent, instruction: CancelReplace, span: Span) -> CancelReplaceResult:
         ordered = self._ordered[instruction.instruction_id] = _Ordered(intent, instruction, span)
         try:
             answer = await self._first_answer(ordered)

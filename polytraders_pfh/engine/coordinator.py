@@ -9,6 +9,7 @@ import logging
 from collections.abc import Mapping
 from typing import Final
 
+from opentelemetry.trace import Span
 from polytraders_hookspecs.events import SignedEvent
 from polytraders_hookspecs.reports import ExecutionReport
 from polytraders_hookspecs.services import OrderBookkeeper
@@ -19,7 +20,7 @@ from polytraders_pfh.core.reasons import Reason
 from polytraders_pfh.engine.carrier import Carrier
 from polytraders_pfh.engine.decider import Decider
 from polytraders_pfh.engine.endings import Ending
-from polytraders_pfh.engine.intake import Rejected, new_intent, read_fill
+from polytraders_pfh.engine.intake import Rejected, lacks_facts, new_intent, read_fill
 from polytraders_pfh.engine.intents import Intent
 from polytraders_pfh.engine.reporter import Reporter, Work
 from polytraders_pfh.engine.seen import Answer, SeenEvents
@@ -27,6 +28,7 @@ from polytraders_pfh.engine.shed import Shed, ShedEvent
 from polytraders_pfh.engine.tools import Tools
 from polytraders_pfh.engine.within import within
 from polytraders_pfh.telemetry import names
+from polytraders_pfh.telemetry.traces import ended
 
 _LOG: Final = logging.getLogger("polytraders_pfh.engine")
 _PENDING: Final = "pending"
@@ -79,7 +81,7 @@ class Coordinator:
             return await self._handle(Work(fill, answer, span, began_ns), envelope)
         except Rejected as e:
             self._seen.drop(key)
-            return await self._reporter.reject(envelope, e)
+            return await self._reporter.reject(envelope, e, span)
         except asyncio.CancelledError:
             if not answer.carried:
                 self._seen.drop(key)
@@ -87,9 +89,10 @@ class Coordinator:
         except Exception as e:
             _LOG.exception("event of order %s was not handled", fill.order_id)
             self._seen.drop(key)
-            return await self._reporter.hold_unhandled(fill, e)
+            return await self._reporter.hold_unhandled(fill, e, span)
         finally:
-            span.end()
+            if not answer.carried:  # a sequence under way ends it with its own report
+                ended(span)
 
     async def _handle(self, work: Work, envelope: SignedEvent) -> ExecutionReport:
         intent = self._t.intents.get(work.fill.order_id)
@@ -124,7 +127,7 @@ class Coordinator:
             return await self._finish(work, intent, decision, ending)
 
         task = self._carrier.start(work.fill, intent, decision, work.span, conclude)
-        task.add_done_callback(lambda _: self._landed())
+        task.add_done_callback(lambda _: self._landed(work.span))
         taken_s = (self._t.clock.monotonic_ns() - work.began_ns) / 1e9
         await asyncio.wait({task}, timeout=max(self._timeout_s - taken_s, 0))
         if task.done():
@@ -141,7 +144,9 @@ class Coordinator:
         self._seen.open(key).recall(payload)
         return True
 
-    def _landed(self) -> None:
+    def _landed(self, span: Span | None = None) -> None:
+        if span is not None:
+            ended(span)
         self.in_flight -= 1
         self.look_again()
 
@@ -152,16 +157,17 @@ class Coordinator:
 
     async def _look_again(self, shed: ShedEvent) -> None:
         """Handle the newest event of an order that was shed, now that there is room."""
-        span = self._t.traces.start(names.SPAN_PARTIAL_FILL, shed.fill.trace_id)
+        span = self._t.traces.start(names.SPAN_PARTIAL_FILL, shed.fill.trace_id, shed.span)
         began_ns = self._t.clock.monotonic_ns()
         work = Work(shed.fill, Answer(), span, began_ns, interim=shed.report, draft=shed.draft)
         try:
             await self._handle(work, shed.envelope)
         except Exception as e:
             _LOG.exception("shed event of order %s was not handled", shed.fill.order_id)
-            await self._reporter.hold_unhandled(shed.fill, e, shed.report)
+            await self._reporter.hold_unhandled(shed.fill, e, span, shed.report)
         finally:
-            span.end()
+            if not work.answer.carried:
+                ended(span)
 
     async def _shed_event(self, work: Work, intent: Intent | None, envelope: SignedEvent) -> ExecutionReport:
         """Too much at once: the order keeps resting, is reported, and is looked at again."""
@@ -172,9 +178,9 @@ class Coordinator:
             report = work.interim
         else:
             report = await self._reporter.finish(work, intent, None, ending, final=False)
-        replaced = self._shed.put(ShedEvent(envelope, work.fill, report, intent))
+        replaced = self._shed.put(ShedEvent(envelope, work.fill, report, intent, work.span))
         if replaced is not None:
-            older = Work(replaced.fill, Answer(), work.span, work.began_ns, interim=replaced.report)
+            older = Work(replaced.fill, Answer(), replaced.span, work.began_ns, interim=replaced.report)
             told = Ending(Reason.PARTIAL_FILL_SHED, detail="a newer event of this order took its place")
             await self._reporter.finish(older, intent, None, told)
         if not self._t.intents.full:
@@ -196,7 +202,12 @@ class Coordinator:
 
     async def _drawn(self, work: Work) -> Intent:
         """Return the intent that an event would begin. What was asked for it once is not asked again."""
-        return work.draft or await new_intent(work.fill, self._orders, self._timeout_s)
+        if work.draft is not None:
+            return work.draft
+        if not lacks_facts(work.fill):
+            return await new_intent(work.fill, self._orders, self._timeout_s)
+        with self._t.traces.step(names.SPAN_ORDER_FACTS, work.fill.trace_id, work.span):
+            return await new_intent(work.fill, self._orders, self._timeout_s)
 
     async def _decide_under_lock(self, work: Work, intent: Intent) -> tuple[Decision | None, Ending | None]:
         """Decide with the intent's lock held; it stays held when this returns, and only then."""

@@ -15,8 +15,8 @@ from polytraders_pfh.config import Settings
 from polytraders_pfh.core.lifecycle import State, Step
 from polytraders_pfh.core.market import BookView
 from polytraders_pfh.core.money import usd_down
-from polytraders_pfh.core.outcomes import RecordVerdict
-from polytraders_pfh.core.policy import Action, Decision, Limits, Policy, decide
+from polytraders_pfh.core.outcomes import OrderRecord, RecordVerdict
+from polytraders_pfh.core.policy import Action, Decision, Kill, Limits, Policy, Remainder, decide
 from polytraders_pfh.core.reasons import Reason
 from polytraders_pfh.engine.declared import Declared
 from polytraders_pfh.engine.endings import Ending
@@ -27,6 +27,7 @@ from polytraders_pfh.engine.steplog import StepLog
 from polytraders_pfh.engine.tools import Tools, obstacle
 from polytraders_pfh.engine.within import within
 from polytraders_pfh.telemetry import names
+from polytraders_pfh.telemetry.inputs import decision_inputs
 
 _LOG: Final = logging.getLogger("polytraders_pfh.engine")
 _CLOSED: Final = Ending(Reason.REMAINDER_CLOSED)
@@ -62,19 +63,19 @@ class Decider:
         tools = self._t
         limits = self._limits_of(intent)
         if not intent.rooted and (intent.policy or limits.default_policy) is Policy.CHASE:
-            await self._find_root(intent)
+            await self._find_root(work, intent)
         if any(order.unread for order in intent.orders[:-1]):
-            await self._read_earlier(intent)
+            await self._read_earlier(work, intent)
         now_ms = tools.clock.now_ms()
         remainder = remainder_of(work, intent, limits, now_ms)
         kill = await tools.kill.state()
-        decision = decide(remainder, tools.books.view(intent.token_id), limits, kill, now_ms)
+        decision = _ruled(work, remainder, tools.books.view(intent.token_id), limits, kill, now_ms)
         if decision.on_book and (decision.action is not Action.HOLD or decision.row == 5):
             if decision.action is not Action.HOLD and self.may_cancel(decision, intent):
                 self._log.mean(intent, decision)
             fresh = await self._fresh_book(work, intent)
             kill = await tools.kill.state()
-            decision = decide(remainder, fresh, limits, kill, tools.clock.now_ms())
+            decision = _ruled(work, remainder, fresh, limits, kill, tools.clock.now_ms())
         if decision.action is Action.CHASE and (why := obstacle(tools, intent)):
             decision = held_instead(decision, why)
         acts = tools.mode.acts(decision, intent.market_id)
@@ -83,13 +84,13 @@ class Decider:
             return decision, Ending(decision.reason, decision.warnings, acts, None, decision.note)
         return decision, None
 
-    async def _find_root(self, intent: Intent) -> None:
+    async def _find_root(self, work: Work, intent: Intent) -> None:
         """Ask, before its first chase, whether this order is a chase itself, from before this bot's start."""
         try:
-            facts = await within(self._timeout_s, self._orders.get(intent.root_order_id))
+            facts = await self._facts(intent.root_order_id, work)
             root_id = facts.root_order_id if isinstance(facts, OrderFacts) else None
             if root_id is not None:
-                root = await within(self._timeout_s, self._orders.get(root_id))
+                root = await self._facts(root_id, work)
                 intent.reposts, intent.chasing_since_ms = 1, self._t.clock.now_ms()
                 if isinstance(root, OrderFacts):
                     intent.root_price_micro = to_micro(root.price)
@@ -99,13 +100,18 @@ class Decider:
         except Exception as e:
             _LOG.warning("the facts of order %s could not be read (%s)", intent.root_order_id, e)
 
-    async def _read_earlier(self, intent: Intent) -> None:
+    async def _facts(self, order_id: str, work: Work) -> OrderFacts | None:
+        with self._t.traces.step(names.SPAN_ORDER_FACTS, work.fill.trace_id, work.span):
+            return await within(self._timeout_s, self._orders.get(order_id))
+
+    async def _read_earlier(self, work: Work, intent: Intent) -> None:
         """Read what orders had filled that another bot ended, or that ended before this bot's start."""
         after_ms = max(self._t.clock.now_ms() - self._execution.trades_back_ms, 0)
         for order in intent.orders[:-1]:
             if order.unread:
-                verdict, record = await self._t.exchange.record(order.order_id)
-                traded = await self._t.exchange.traded(intent.market_id, order.order_id, after_ms)
+                verdict, record = await self._record(order.order_id, work)
+                with self._t.traces.step(names.SPAN_READ_TRADES, intent.trace_id, work.span):
+                    traded = await self._t.exchange.traded(intent.market_id, order.order_id, after_ms)
                 if verdict is RecordVerdict.CLOSED:
                     take_record(intent, order, record)
                     order.filled_micro = max(order.filled_micro, min(traded or 0, order.size_micro))
@@ -127,6 +133,12 @@ class Decider:
     async def _fresh_book(self, work: Work, intent: Intent) -> BookView | None:
         with self._t.traces.step(names.SPAN_BOOK_FETCH, intent.trace_id, work.span):
             return await self._t.exchange.fresh_book(intent.token_id)
+
+    async def _record(self, order_id: str, work: Work) -> tuple[RecordVerdict, OrderRecord]:
+        with self._t.traces.step(names.SPAN_READ_ORDER, work.fill.trace_id, work.span) as span:
+            verdict, record = await self._t.exchange.record(order_id)
+            span.set_attribute(names.ATTR_OUTCOME, verdict.value)
+        return verdict, record
 
     def _limits_of(self, intent: Intent) -> Limits:
         strategy_id = intent.strategy_id if intent.strategy_id in self._settings.overrides else None
@@ -159,7 +171,7 @@ class Decider:
     async def _read_truth(self, work: Work, intent: Intent) -> Ending | None:
         """An event outside the replay window moves nothing: take the exchange's record in its place."""
         fill = work.fill
-        verdict, record = await self._t.exchange.record(fill.order_id)
+        verdict, record = await self._record(fill.order_id, work)
         if verdict is RecordVerdict.CLOSED:
             if intent.state is State.RESTING and intent.working.order_id == fill.order_id:
                 take_record(intent, intent.working, record)
@@ -176,3 +188,12 @@ class Decider:
             remaining_usd_micro=rest,
         )
         return None
+
+
+def _ruled(
+    work: Work, remainder: Remainder, book: BookView | None, limits: Limits, kill: Kill, now_ms: int
+) -> Decision:
+    """Decide, and show on the event's span what it was decided from."""
+    if work.span.is_recording():
+        work.span.set_attributes(decision_inputs(remainder, book, limits, kill, now_ms))
+    return decide(remainder, book, limits, kill, now_ms)

@@ -51,11 +51,12 @@ class Inquiry:
                 return True
         return False
 
-    async def read_trades(self, intent: Intent, order: ChainOrder) -> int | None:
+    async def read_trades(self, intent: Intent, order: ChainOrder, span: Span | None) -> int | None:
         """Return how much of an order its recent trades add up to, in micro-shares, or None."""
         t = self._t
         after_ms = max(t.clock.now_ms() - t.settings.trades_back_ms, 0)
-        return await t.exchange.traded(intent.market_id, order.order_id, after_ms)
+        with t.traces.step(names.SPAN_READ_TRADES, intent.trace_id, span):
+            return await t.exchange.traded(intent.market_id, order.order_id, after_ms)
 
     async def _read(
         self, intent: Intent, order: ChainOrder, span: Span | None

@@ -75,6 +75,12 @@ def _agree(name: str, inside: object, outside: object) -> None:
         raise Rejected(MALFORMED, f"PartialFill.{name} was {inside}; its envelope says {outside}")
 
 
+def lacks_facts(fill: Fill) -> bool:
+    """Return whether the host must be asked for what the event does not say."""
+    event = fill.event
+    return event is None or event.market_id is None or event.token_id is None or event.strategy is None
+
+
 async def new_intent(fill: Fill, orders: OrderBookkeeper, timeout_s: float) -> Intent:
     """Return the intent of an order that was not known before, as its event and the host describe it.
 
@@ -84,7 +90,7 @@ async def new_intent(fill: Fill, orders: OrderBookkeeper, timeout_s: float) -> I
     event = fill.event
     assert event is not None
     facts = None
-    if event.market_id is None or event.token_id is None or event.strategy is None:
+    if lacks_facts(fill):
         facts = await _facts(fill.order_id, orders, timeout_s)
     market_id = event.market_id or (facts and facts.market_id)
     token_id = event.token_id or (facts and facts.token_id)

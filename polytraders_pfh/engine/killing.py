@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
 
-from opentelemetry.trace import INVALID_SPAN
+from opentelemetry.trace import Span
 from polytraders_hookspecs.events import KillSwitchSignal
 from polytraders_hookspecs.reports import CancelReplaceResult, ExecutionReport
 
@@ -27,7 +27,10 @@ from polytraders_pfh.engine.seen import Answer
 from polytraders_pfh.engine.sequencer import Sequencer
 from polytraders_pfh.engine.tools import Tools
 from polytraders_pfh.engine.within import within
+from polytraders_pfh.telemetry import names
+from polytraders_pfh.telemetry.traces import ended
 
+_KILL: Final = "kill"
 _RECORD_DEADLINE_S: Final = 0.1
 _LOG: Final = logging.getLogger("polytraders_pfh.engine")
 
@@ -73,23 +76,35 @@ class Killer:
     async def _cancel_held(
         self, intent: Intent, decision: Decision, at_ms: int, step: str
     ) -> ExecutionReport:
-        if not self._acts(decision, intent):
-            return await self._report(intent, decision, Ending(decision.reason, executed=False), at_ms, step)
-        intent.unwanted = True
-        result = await self._sequencer.cancel(intent)
-        return await self._settled(intent, decision, result, at_ms, step)
+        name = names.SPAN_KILL if step == _KILL else names.SPAN_COMMAND
+        with self._t.traces.step(name, intent.trace_id, None) as span:
+            if not self._acts(decision, intent):
+                ending = Ending(decision.reason, executed=False)
+                return await self._report(intent, decision, ending, at_ms, step, span)
+            intent.unwanted = True
+            result = await self._sequencer.cancel(intent, span)
+            return await self._settled(intent, decision, result, at_ms, step, span)
 
     async def _cancel_busy(self, intent: Intent, signal: KillSwitchSignal) -> list[ExecutionReport]:
         async with intent.lock:
             if intent.state is State.CLOSED:
                 return []
-            return [await self._cancel_held(intent, _kill_decision(intent), signal.ts_ms, "kill")]
+            return [await self._cancel_held(intent, _kill_decision(intent), signal.ts_ms, _KILL)]
 
     async def _cancel_batch(self, batch: Sequence[Intent], signal: KillSwitchSignal) -> list[ExecutionReport]:
+        traces = self._t.traces
+        spans = [traces.start(names.SPAN_KILL, intent.trace_id) for intent in batch]
         try:
-            acting = [intent for intent in batch if self._acts(_kill_decision(intent), intent)]
+            acting = [
+                (intent, span)
+                for intent, span in zip(batch, spans, strict=True)
+                if self._acts(_kill_decision(intent), intent)
+            ]
             verdicts = await self._send(acting)
-            taking = [self._take(intent, verdicts.get(intent.root_order_id), signal) for intent in batch]
+            taking = [
+                self._take(intent, verdicts.get(intent.root_order_id), signal, span)
+                for intent, span in zip(batch, spans, strict=True)
+            ]
             taken = await asyncio.gather(*taking, return_exceptions=True)
             for intent, report in zip(batch, taken, strict=True):
                 if isinstance(report, BaseException):
@@ -97,47 +112,60 @@ class Killer:
                     self._carrier.ask_until_known(intent)
             return [report for report in taken if isinstance(report, ExecutionReport)]
         finally:
-            for intent in batch:
+            for intent, span in zip(batch, spans, strict=True):
+                ended(span)
                 intent.lock.release()
 
-    async def _send(self, acting: Sequence[Intent]) -> dict[str, CancelVerdict]:
+    async def _send(self, acting: Sequence[tuple[Intent, Span]]) -> dict[str, CancelVerdict]:
         """Ask for all of them in one request; return the verdict by root order id."""
         if not acting:
             return {}
         t = self._t
-        for intent in acting:
+        intents = [intent for intent, _ in acting]
+        for intent in intents:
             intent.unwanted = True
             intent.step(Step.CANCEL_STARTED)
-        await self._record(acting)
-        by_order = await t.exchange.cancel(tuple([intent.working.order_id for intent in acting]))
-        return {intent.root_order_id: by_order[intent.working.order_id] for intent in acting}
+        await self._record(intents)
+        steps = [t.traces.start(names.SPAN_CANCEL, intent.trace_id, span) for intent, span in acting]
+        try:
+            by_order = await t.exchange.cancel(tuple([intent.working.order_id for intent in intents]))
+        finally:
+            for step in steps:
+                ended(step)
+        return {intent.root_order_id: by_order[intent.working.order_id] for intent in intents}
 
     async def _take(
-        self, intent: Intent, verdict: CancelVerdict | None, signal: KillSwitchSignal
+        self, intent: Intent, verdict: CancelVerdict | None, signal: KillSwitchSignal, span: Span
     ) -> ExecutionReport:
         decision = _kill_decision(intent)
         if verdict is None:
             ending = Ending(decision.reason, executed=False)
-            return await self._report(intent, decision, ending, signal.ts_ms, "kill")
-        result = await self._sequencer.settle_cancel(intent, verdict, None)
+            return await self._report(intent, decision, ending, signal.ts_ms, _KILL, span)
+        result = await self._sequencer.settle_cancel(intent, verdict, span)
         if result is None:
-            result = await self._sequencer.cancel(intent)
-        return await self._settled(intent, decision, result, signal.ts_ms, "kill")
+            result = await self._sequencer.cancel(intent, span)
+        return await self._settled(intent, decision, result, signal.ts_ms, _KILL, span)
 
     async def _settled(
-        self, intent: Intent, decision: Decision, result: CancelReplaceResult, at_ms: int, step: str
+        self,
+        intent: Intent,
+        decision: Decision,
+        result: CancelReplaceResult,
+        at_ms: int,
+        step: str,
+        span: Span,
     ) -> ExecutionReport:
         self._sequencer.finish(intent)
         if result.outcome == "cancel_unconfirmed":
             self._carrier.ask_until_known(intent)
         if intent.state is State.CLOSED:
             self._t.intents.close(intent, self._t.clock.now_ms())
-        return await self._report(intent, decision, cancel_ending(decision, result), at_ms, step)
+        return await self._report(intent, decision, cancel_ending(decision, result), at_ms, step, span)
 
     async def _report(
-        self, intent: Intent, decision: Decision, ending: Ending, at_ms: int, step: str
+        self, intent: Intent, decision: Decision, ending: Ending, at_ms: int, step: str, span: Span
     ) -> ExecutionReport:
-        work = Work(fill_of(intent, at_ms), Answer(), INVALID_SPAN, self._t.clock.monotonic_ns())
+        work = Work(fill_of(intent, at_ms), Answer(), span, self._t.clock.monotonic_ns())
         return await self._reporter.finish(work, intent, decision, ending, step=step)
 
     async def _record(self, acting: Sequence[Intent]) -> None:

@@ -24,6 +24,8 @@ from polytraders_hookspecs.services import Clock, ReportBus
 from polytraders_pfh.engine.journal import Commit, DuplicateRecord, Journal, Record
 from polytraders_pfh.engine.lanes import Lane, Lanes
 from polytraders_pfh.engine.within import within
+from polytraders_pfh.telemetry import names
+from polytraders_pfh.telemetry.traces import Traces
 
 TOPIC: Final = "polytraders.reports.execution"
 KEEP: Final = 1_000
@@ -50,6 +52,7 @@ class Outbox:
         bus: ReportBus,
         journal: Journal,
         clock: Clock,
+        traces: Traces,
         *,
         max_pending: int,
         publish_timeout_s: float,
@@ -58,6 +61,7 @@ class Outbox:
         self._bus = bus
         self._journal = journal
         self._clock = clock
+        self._traces = traces
         self._max_pending = max_pending
         self._timeout_s = publish_timeout_s
         self._keep = keep
@@ -214,7 +218,7 @@ class Outbox:
             if self._lanes.ready:
                 self._wake_one()
             try:
-                acknowledged = await self._publish(lane.first.record)
+                acknowledged = await self._publish(lane.first.record, lane.attempts + 1)
             except BaseException:
                 self._lanes.put_back(lane)
                 raise
@@ -232,10 +236,14 @@ class Outbox:
         if not self._busy():
             self._empty.set()
 
-    async def _publish(self, record: Record) -> bool:
+    async def _publish(self, record: Record, attempt: int) -> bool:
+        traces, trace_id = self._traces, record.trace_id
         try:
-            publishing = self._bus.publish(TOPIC, record.partition_key, record.payload, record.message_id)
-            await within(self._timeout_s, publishing)
+            with traces.publishing(names.SPAN_SEND, trace_id, record.traceparent) as span:
+                if span.is_recording():
+                    span.set_attributes(_sending(record, attempt))
+                publishing = self._bus.publish(TOPIC, record.partition_key, record.payload, record.message_id)
+                await within(self._timeout_s, publishing)
         except asyncio.CancelledError:
             # The bus's own cancellation is a failure of the bus; ours is the end.
             task = asyncio.current_task()
@@ -265,3 +273,19 @@ class Outbox:
 
     def _run(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         return asyncio.get_running_loop().create_task(work, name=name)
+
+
+def _sending(record: Record, attempt: int) -> dict[str, str | int]:
+    """Return a producer's attributes, by the messaging semantic conventions, and which attempt it is."""
+    return {
+        names.MESSAGING_SYSTEM: "polytraders",
+        names.MESSAGING_OPERATION_NAME: "send",
+        names.MESSAGING_OPERATION_TYPE: "send",
+        names.MESSAGING_DESTINATION: TOPIC,
+        names.MESSAGING_PARTITION: record.partition_key,
+        names.MESSAGING_MESSAGE_ID: record.message_id,
+        names.MESSAGING_CONVERSATION_ID: record.trace_id,
+        names.MESSAGING_BODY_SIZE: len(record.payload),
+        names.ATTR_ORDER_ID: record.order_id,
+        names.ATTR_ATTEMPT: attempt,
+    }

@@ -28,6 +28,7 @@ from polytraders_pfh.engine.intents import ChainOrder, Intent, take_record
 from polytraders_pfh.engine.journal import JournalFailed, Record
 from polytraders_pfh.engine.tools import Tools
 from polytraders_pfh.engine.within import within
+from polytraders_pfh.telemetry import names
 
 _LOG: Final = logging.getLogger("polytraders_pfh.engine")
 _RETRY_S: Final = 1.0
@@ -57,6 +58,7 @@ class Recovery:
         self._exchange = tools.exchange
         self._intents = tools.intents
         self._clock = tools.clock
+        self._traces = tools.traces
         self._ask = ask
         self._timeout_s = timeout_s
         self.done = False
@@ -145,7 +147,8 @@ class Recovery:
         return True
 
     async def _read(self, intent: Intent, order: ChainOrder) -> RecordVerdict:
-        verdict, record = await self._exchange.record(order.order_id)
+        with self._traces.step(names.SPAN_READ_ORDER, intent.trace_id, None):
+            verdict, record = await self._exchange.record(order.order_id)
         if verdict in {RecordVerdict.ALIVE, RecordVerdict.CLOSED}:
             take_record(intent, order, record)
             order.may_fill = verdict is RecordVerdict.ALIVE

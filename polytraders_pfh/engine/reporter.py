@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 from typing import Final
 
-from opentelemetry.trace import Span
+from opentelemetry.trace import Span, get_current_span
 from polytraders_hookspecs.events import SignedEvent
 from polytraders_hookspecs.reports import ExecutionReport
 from polytraders_hookspecs.wire import from_micro
@@ -31,9 +31,11 @@ from polytraders_pfh.engine.reporting import (
 )
 from polytraders_pfh.engine.seen import Answer
 from polytraders_pfh.engine.tools import Tools
+from polytraders_pfh.engine.traced import describe, note
 from polytraders_pfh.telemetry import names
 from polytraders_pfh.telemetry.rates import Recent
-from polytraders_pfh.telemetry.traces import sampled_trace, traceparent
+from polytraders_pfh.telemetry.traceparent import traceparent
+from polytraders_pfh.telemetry.traces import failed, sampled_trace
 
 _DUST: Final = Reason.PARTIAL_FILL_DUST_AUTO_CANCEL.value
 _ABORTED: Final = Reason.PARTIAL_FILL_CHASE_ABORTED.value
@@ -79,9 +81,10 @@ class Reporter:
         report, payload = self._composed(work, intent, decision, ending, final=final, step=step)
         self._keep(report, payload, first=step is None and interim is None and not work.answer.carried)
         if final:
-            self._watch(work, intent, decision, report)
+            self._watch(work, decision, report)
         else:
             work.interim = report
+            note(work.span, report)
         work.answer.give(report, payload)
         return report
 
@@ -120,18 +123,22 @@ class Reporter:
         self._t.metrics.decisions[report.verdict].inc()
         self._keep(report, report.to_json())
 
-    async def reject(self, envelope: SignedEvent, e: Rejected) -> ExecutionReport:
-        """Report an event that was refused; nothing of it was touched."""
+    async def reject(self, envelope: SignedEvent, e: Rejected, span: Span | None = None) -> ExecutionReport:
+        """Report an event that was refused; nothing of it was touched.
+
+        It is an event on its own `span`, or on the host's when nothing it said could be believed.
+        """
         self._t.metrics.rejected[e.why].inc()
         self._t.metrics.decisions[Reason.EVENT_REJECTED.value].inc()
         report = rejection(
             str(e), envelope.signature, envelope.event_ts_ms, self._t.clock.now_ms(), self._t.mode.now.value
         )
+        note(get_current_span() if span is None else span, report)
         self._keep(report, report.to_json())
         return report
 
     async def hold_unhandled(
-        self, fill: Fill, e: Exception, interim: ExecutionReport | None = None
+        self, fill: Fill, e: Exception, span: Span, interim: ExecutionReport | None = None
     ) -> ExecutionReport:
         """Report an event that this bot failed to handle: the order rests as it was."""
         text = TEXTS[Reason.HOLD_REMAINDER]
@@ -153,7 +160,10 @@ class Reporter:
             final=True,
             supersedes=None if interim is None else interim.report_id,
             event_ts_ms=fill.event_ts_ms,
+            traceparent=traceparent(span),
         )
+        failed(span, e)
+        describe(span, report, None)
         self.publish(report)
         return report
 
@@ -188,7 +198,7 @@ class Reporter:
                 order_id, trace_id = report.order_id or "", report.trace_id or ""
                 self._accept(report.evaluated_at_ms, trace_id, order_id, report.event_ts_ms)
 
-    def _watch(self, work: Work, intent: Intent, decision: Decision | None, report: ExecutionReport) -> None:
+    def _watch(self, work: Work, decision: Decision | None, report: ExecutionReport) -> None:
         """Count and trace what was decided. Nothing here changes it."""
         metrics, span = self._t.metrics, work.span
         ticks = None
@@ -205,8 +215,7 @@ class Reporter:
             self.dust.note(report.evaluated_at_ms)
         elif report.verdict == _ABORTED:
             self.aborts.note(report.evaluated_at_ms)
-        if span.is_recording():
-            _describe(span, work, intent, decision, report)
+        describe(span, report, decision)
         if DECISIONS_LOG.isEnabledFor(logging.DEBUG):
             DECISIONS_LOG.debug("%s", developer_log(report))
 
@@ -262,27 +271,3 @@ def developer_log(report: ExecutionReport) -> str:
         "verdict": report.verdict,
     }
     return json.dumps(line)
-
-
-def _describe(
-    span: Span, work: Work, intent: Intent, decision: Decision | None, report: ExecutionReport
-) -> None:
-    attributes: dict[str, str | int] = {
-        names.ATTR_ORDER_ID: work.fill.order_id,
-        names.ATTR_ROOT_ORDER_ID: intent.root_order_id,
-        names.ATTR_SIDE: intent.side.value,
-        names.ATTR_VERDICT: report.verdict,
-        names.ATTR_REMAINING_USD: str(work.fill.remaining_usd),
-    }
-    if report.mode is not None:
-        attributes[names.ATTR_MODE] = report.mode
-    if decision is not None:
-        attributes[names.ATTR_ROW] = decision.row
-        attributes[names.ATTR_POLICY] = decision.policy.value
-    if report.book_depth_usd is not None:
-        attributes[names.ATTR_DEPTH_USD] = str(report.book_depth_usd)
-    if report.ticks_to_fill is not None:
-        attributes[names.ATTR_TICKS] = str(report.ticks_to_fill)
-    span.set_attributes(attributes)
-    for warning in report.warnings or ():
-        span.add_event(warning)

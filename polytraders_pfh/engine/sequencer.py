@@ -28,6 +28,7 @@ from polytraders_pfh.engine.orders import signed_digest, signed_fault, unsigned_
 from polytraders_pfh.engine.plan import Plan, plan_on
 from polytraders_pfh.engine.steplog import StepLog
 from polytraders_pfh.engine.tools import Tools, obstacle
+from polytraders_pfh.engine.traced import answered
 from polytraders_pfh.telemetry import names
 
 Outcome = Literal["posted", "rejected", "unconfirmed", "cancelled", "closed", "cancel_unconfirmed"]
@@ -64,10 +65,10 @@ class Sequencer:
             started = self._log.note(Kind.CANCEL_STARTED, intent, order.order_id, attempt=attempt)
             meant, intent.meant = intent.meant, None
             with suppress(Exception):  # cancels go on when the journal fails or hangs
-                await self._log.durable(meant or started)
+                await self._log.durable(meant or started, intent, span)
             with t.traces.step(names.SPAN_CANCEL, intent.trace_id, span) as child:
                 verdict = (await t.exchange.cancel((order.order_id,)))[order.order_id]
-                child.set_attribute(names.ATTR_OUTCOME, verdict.value)
+                answered(child, order.order_id, verdict.value, attempt)
             self._log.note(Kind.CANCEL_ANSWERED, intent, order.order_id, verdict=verdict.value)
             result = await self.settle_cancel(intent, verdict, span, ours=ours)
             if result is not None:
@@ -131,7 +132,7 @@ class Sequencer:
         size_known, book, traded, early = await asyncio.gather(
             self._inquiry.read_size(intent, order, span),
             self._fetch_book(intent, span),
-            self._inquiry.read_trades(intent, order),
+            self._inquiry.read_trades(intent, order, span),
             self._sign_early(intent, guess, span),
         )
         if not size_known:
@@ -203,7 +204,7 @@ class Sequencer:
             digest=signed_digest(signed),
         )
         try:
-            await self._log.durable(recorded)
+            await self._log.durable(recorded, intent, span)
         except Exception as e:
             return self._held_back(intent, f"the journal failed with {type(e).__name__}")
         kill = await t.kill.state()
@@ -246,7 +247,7 @@ class Sequencer:
         for attempt in range(2):
             with t.traces.step(names.SPAN_POST, intent.trace_id, span) as child:
                 verdict, detail = await t.exchange.post(signed, attempted_before=attempt > 0)
-                child.set_attribute(names.ATTR_OUTCOME, verdict.value)
+                answered(child, signed.order_id, verdict.value, attempt, detail)
             self._log.note(Kind.POST_ANSWERED, intent, signed.order_id, verdict=verdict.value, words=detail)
             if verdict is PostVerdict.ACCEPTED:
                 intent.step(Step.POST_ACCEPTED)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from opentelemetry.trace import Span
 from polytraders_hookspecs.events import SignedEvent
 from polytraders_hookspecs.reports import ExecutionReport
 
@@ -11,12 +12,16 @@ from polytraders_pfh.engine.reporting import Fill
 
 @dataclass(frozen=True, slots=True)
 class ShedEvent:
-    """One event, and the report that said it was shed; with the intent that it belongs to or would begin."""
+    """One event, and the report that said it was shed; with the intent that it belongs to or would begin.
+
+    The second look goes on under `span`, where the first one stood.
+    """
 
     envelope: SignedEvent
     fill: Fill
     report: ExecutionReport
     draft: Intent
+    span: Span
 
 
 class Shed:

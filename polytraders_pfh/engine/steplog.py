@@ -5,11 +5,14 @@ So a sequence waits in two places alone: before a cancel goes out and before a p
 noted before those is durable then too, and what an answer said can be asked for again after a crash.
 """
 
+from opentelemetry.trace import Span
+
 from polytraders_pfh.core.policy import Decision
 from polytraders_pfh.engine.intents import Intent
 from polytraders_pfh.engine.journal import Commit, Kind, Record
 from polytraders_pfh.engine.tools import Tools
 from polytraders_pfh.engine.within import within
+from polytraders_pfh.telemetry import names
 
 
 class StepLog:
@@ -33,8 +36,8 @@ class StepLog:
         intent.meant = self.note(Kind.DECIDED, intent, intent.working.order_id, **facts)
         intent.meant.urge()
 
-    async def durable(self, commit: Commit) -> None:
-        """Return when it is on disk.
+    async def durable(self, commit: Commit, intent: Intent, span: Span | None) -> None:
+        """Return when it is on disk. Waiting for that is a step of its own under `span`.
 
         Raises:
             JournalFailed: It is not, or nobody knows.
@@ -42,5 +45,6 @@ class StepLog:
         """
         if commit.settled:
             await commit
-        else:
+            return
+        with self._t.traces.step(names.SPAN_COMMIT, intent.trace_id, span):
             await within(self._t.settings.call_timeout_ms / 1000, commit)

@@ -7,12 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from opentelemetry.trace import NoOpTracerProvider
 from support.clocks import HandClock
 from support.eventually import eventually
 from support.journals import opened, report, step
 
 from polytraders_pfh.engine.journal import Journal, JournalFailed, MemoryJournal, SqliteJournal
 from polytraders_pfh.engine.outbox import TOPIC, Outbox
+from polytraders_pfh.telemetry.traces import Traces
+
+UNTRACED = Traces(NoOpTracerProvider(), "0", HandClock().monotonic_ns, lambda *_: None)
 
 Fault = Callable[[str], Any]
 
@@ -55,7 +59,7 @@ async def journal(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
 
 def outbox_on(bus: Bus, journal: Journal, clock: HandClock | None = None, **numbers: Any) -> Outbox:
     settings = {"max_pending": 10_000, "publish_timeout_s": 0.02} | numbers
-    return Outbox(bus, journal, clock or HandClock(), **settings)
+    return Outbox(bus, journal, clock or HandClock(), UNTRACED, **settings)
 
 
 async def pass_time(clock: HandClock, until: Callable[[], object], step_s: float = 1.0) -> None:
