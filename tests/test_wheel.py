@@ -73,6 +73,23 @@ def test_bot_in_the_installed_wheel_is_found_by_its_entry_point(installed: Path,
     assert Path(printed.strip()) == installed / "polytraders_pfh" / "plugin.py"
 
 
+def test_installed_wheel_hands_over_rules_dashboard_and_runbook(installed: Path, tmp_path: Path) -> None:
+    run(
+        """
+        from polytraders_pfh.cli import main
+        main(["assets", "--out", "handed over"], standalone_mode=False)
+        """,
+        installed,
+        tmp_path,
+    )
+
+    shipped = ROOT / "polytraders_pfh" / "ops" / "assets"
+    handed_over = {path.name: path.read_bytes() for path in (tmp_path / "handed over").iterdir()}
+    assert handed_over == {
+        name: (shipped / name).read_bytes() for name in ("alerts.yaml", "dashboard.json", "runbook.md")
+    }
+
+
 def test_contract_alone_imports_nothing_of_the_plugin(installed: Path, tmp_path: Path) -> None:
     printed = run(
         """
