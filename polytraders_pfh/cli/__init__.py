@@ -18,7 +18,7 @@ except ModuleNotFoundError:
 from polytraders_pfh import __version__
 from polytraders_pfh.cli.handing_over import assets
 from polytraders_pfh.cli.reading import verify
-from polytraders_pfh.cli.running import demo, host, paper, replay
+from polytraders_pfh.cli.running import demo, host, paper, replay, signer
 
 __all__ = ["main"]
 
@@ -29,5 +29,5 @@ def main() -> None:
     """What happens to the rest of a Polymarket order after it fills in part."""
 
 
-for command in (demo, replay, paper, host, verify, assets):
+for command in (demo, replay, paper, host, signer, verify, assets):
     main.add_command(command)

@@ -122,6 +122,19 @@ def host(config: Path) -> None:
 
 
 @click.command()
+@click.option("--config", required=True, type=click.Path(path_type=Path), help="The signer's TOML file.")
+def signer(config: Path) -> None:
+    """Hold the key in a process of its own, behind a Unix socket, until SIGTERM or Ctrl-C.
+
+    It signs what its own limits allow and refuses the rest; a host names its socket as signer.socket.
+    """
+    with sentences("host"):
+        from polytraders_pfh.host.signing_process import run_signer  # noqa: PLC0415
+
+        sys.exit(run_signer(config))
+
+
+@click.command()
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="0, the default, takes a free one.")
 @click.option("--synthetic", "seed", type=click.IntRange(0), default=None, help="Seed of made-up markets.")
 @click.option(

@@ -19,6 +19,7 @@ from polytraders_pfh.core.outcomes import (
 from polytraders_pfh.engine.books import Books
 from polytraders_pfh.engine.replies import read_cancel, read_post, read_record, read_traded, refusal
 from polytraders_pfh.engine.within import within
+from polytraders_pfh.errors import PfhError
 from polytraders_pfh.telemetry.metrics import Metrics
 
 
@@ -80,6 +81,8 @@ class Exchange:
             signed = await within(self._timeout_s, self._signer.sign_order(order))
         except TimeoutError:
             return f"the signer did not answer within {self._timeout_s} s"
+        except PfhError as e:
+            return str(e)  # written to be read; anybody else's words may quote what they sign with
         except Exception as e:
             return f"the signer failed with {type(e).__name__}"
         return signed if isinstance(signed, SignedOrder) else "the signer did not answer with a signed order"

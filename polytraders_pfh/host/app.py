@@ -19,6 +19,7 @@ from typing import Final, Self
 from polytraders_hookspecs import Clock, CommandResult, ExecutionReport, ReportBus, Signer
 from prometheus_client import CollectorRegistry
 
+from polytraders_pfh.host.account import Account
 from polytraders_pfh.host.clob import ClobAdapter
 from polytraders_pfh.host.clock import SystemClock
 from polytraders_pfh.host.config import HostConfig
@@ -28,6 +29,7 @@ from polytraders_pfh.host.feed_socket import FeedTimings
 from polytraders_pfh.host.feeds import MarketFeed
 from polytraders_pfh.host.health import HostHealth
 from polytraders_pfh.host.http import HostWindow
+from polytraders_pfh.host.keys import key_holder
 from polytraders_pfh.host.kill import FileKillSwitch
 from polytraders_pfh.host.lifecycle import OrderLifecycle
 from polytraders_pfh.host.link import ExchangeLink
@@ -38,7 +40,6 @@ from polytraders_pfh.host.state import StateDir
 from polytraders_pfh.host.tasks import Tasks
 from polytraders_pfh.host.tracing import close_provider, tracer_provider
 from polytraders_pfh.host.trade_room import TradeRoom
-from polytraders_pfh.host.wallet import Wallet
 from polytraders_pfh.host.watching import MarketWatch
 
 _log: Final = logging.getLogger(__name__)
@@ -54,7 +55,7 @@ class Host:
         plugins: Plugin modules offered besides the installed ones, by entry point name.
         clock: The machine's when None.
         chance: Spreads reconnects.
-        signer: Signs orders in place of the wallet in this process.
+        signer: Signs orders in place of the key's holder.
         timings: Of the feeds.
 
     Attributes:
@@ -71,7 +72,7 @@ class Host:
 
     lifecycle: OrderLifecycle
     kill_switch: FileKillSwitch
-    wallet: Wallet
+    wallet: Account
     clob: ClobAdapter
     market_feed: MarketFeed
     bus: ReportBus
@@ -171,7 +172,8 @@ class Host:
         return await self._room.dispatcher.drain(deadline_s)
 
     async def _open_link(self, stack: AsyncExitStack) -> ExchangeLink:
-        self._link = link = ExchangeLink(self.config, self._environ, self.clock, self.metrics)
+        holder = await key_holder(self.config, self._environ, self.clock)
+        self._link = link = ExchangeLink(self.config, holder, self._environ, self.clock, self.metrics)
         self.wallet, self.clob = link.wallet, link.clob
         await link.open(stack)
         return link

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 
 from polytraders_hookspecs import Clock
 
+from polytraders_pfh.host.account import Account
 from polytraders_pfh.host.errors import SecretMissing
 from polytraders_pfh.host.secret import Secret
-from polytraders_pfh.host.wallet import Wallet
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +61,11 @@ class L2Auth:
         }
 
 
-def l1_headers(wallet: Wallet, timestamp_s: int, nonce: int = 0) -> dict[str, str]:
+async def l1_headers(account: Account, timestamp_s: int, nonce: int = 0) -> dict[str, str]:
     """Return the four POLY_ headers that prove control of the wallet."""
     return {
-        "POLY_ADDRESS": wallet.address,
-        "POLY_SIGNATURE": wallet.sign_clob_auth(timestamp_s, nonce),
+        "POLY_ADDRESS": account.address,
+        "POLY_SIGNATURE": await account.clob_auth(timestamp_s, nonce),
         "POLY_TIMESTAMP": str(timestamp_s),
         "POLY_NONCE": str(nonce),
     }

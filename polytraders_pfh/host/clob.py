@@ -10,6 +10,7 @@ from typing import Any, Final
 from polytraders_hookspecs import BookSnapshot, Clock, ExchangeReply, SignedOrder
 from polytraders_hookspecs.wire import print_json
 
+from polytraders_pfh.host.account import Account
 from polytraders_pfh.host.auth import ApiCredentials, L2Auth, l1_headers
 from polytraders_pfh.host.calls import ExchangeCalls
 from polytraders_pfh.host.clob_bodies import (
@@ -29,7 +30,6 @@ from polytraders_pfh.host.payloads import OrderNews, book_snapshot, decode, memb
 from polytraders_pfh.host.post_gate import PostGate
 from polytraders_pfh.host.replies import post_outcome
 from polytraders_pfh.host.transport import ExchangeTransport
-from polytraders_pfh.host.wallet import Wallet
 
 _MAX_MARKETS: Final = 10_000
 
@@ -39,7 +39,7 @@ class ClobAdapter:
 
     Args:
         transport: An open session.
-        wallet: For L1 alone; every other call needs API credentials and no key.
+        account: For L1 alone; every other call needs API credentials and no key.
         clock: For L2 timestamps.
         timeouts: A deadline for each kind of call.
         credentials: None until `log_in`.
@@ -54,24 +54,24 @@ class ClobAdapter:
     def __init__(
         self,
         transport: ExchangeTransport,
-        wallet: Wallet,
+        account: Account,
         clock: Clock,
         timeouts: TimeoutsSection,
         credentials: ApiCredentials | None = None,
         metrics: HostMetrics | None = None,
     ) -> None:
         self._transport = transport
-        self._wallet = wallet
+        self._account = account
         self._clock = clock
         self._timeouts = timeouts
-        self._auth = L2Auth(credentials, wallet.address, clock) if credentials else None
+        self._auth = L2Auth(credentials, account.address, clock) if credentials else None
         self._markets: dict[str, MarketFacts] = {}
         self._calls = ExchangeCalls(transport, clock)
         self.trading, self.limits = self._calls.trading, self._calls.limits
         self.gate = PostGate(self.trading, self.limits, clock, metrics)
 
     def __repr__(self) -> str:
-        return f"ClobAdapter({self._wallet.address})"
+        return f"ClobAdapter({self._account.address})"
 
     @property
     def credentials(self) -> ApiCredentials:
@@ -89,11 +89,11 @@ class ClobAdapter:
             ExchangeRefused: Neither worked; says what the exchange answered.
         """
         for method, path in (("GET", "/auth/derive-api-key"), ("POST", "/auth/api-key")):
-            headers = l1_headers(self._wallet, self._clock.now_ms() // 1000)
+            headers = await l1_headers(self._account, self._clock.now_ms() // 1000)
             reply = await self._transport.send(method, path, timeout_s=self._timeouts.read_s, headers=headers)
             if reply.status == OK:
                 credentials = credentials_in(reply)
-                self._auth = L2Auth(credentials, self._wallet.address, self._clock)
+                self._auth = L2Auth(credentials, self._account.address, self._clock)
                 return credentials
         raise ExchangeRefused(
             f"no API credentials: {said(reply)}; check wallet.key and the exchange's address"
@@ -227,7 +227,7 @@ class ClobAdapter:
         query = {"asset_type": "COLLATERAL" if token_id is None else "CONDITIONAL"}
         if token_id is not None:
             query["token_id"] = token_id
-        query["signature_type"] = str(self._wallet.signature_type)
+        query["signature_type"] = str(self._account.signature_type)
         reply = await self._calls.read(self._signed, "/balance-allowance", self._timeouts.read_s, query)
         balance = members_of(decode(body_of("GET /balance-allowance", reply)), "the balance").get("balance")
         if not str(balance).isdigit():

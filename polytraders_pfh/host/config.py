@@ -5,9 +5,7 @@ the bot knows its keys.
 """
 
 import re
-import tomllib
 from collections.abc import Mapping
-from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Final, Literal, Self
@@ -17,10 +15,12 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from polytraders_pfh.errors import ConfigError
 from polytraders_pfh.host.config_faults import fault_list
+from polytraders_pfh.host.config_file import Section as _Section
+from polytraders_pfh.host.config_file import read_toml
 from polytraders_pfh.host.config_nats import NatsSection, ReportsNatsSection
 from polytraders_pfh.host.secret import SecretSource
+from polytraders_pfh.host.wallet_config import WalletSection
 
-_ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]{40}", re.ASCII)
 _KEY_ID: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}", re.ASCII)
 _MAX_EVENT_KEYS: Final = 2
 
@@ -37,17 +37,7 @@ def _url(*schemes: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _address(text: str) -> str:
-    if not _ADDRESS.fullmatch(text):
-        raise ValueError("use 0x and 40 hex digits")
-    return text
-
-
 Seconds = Annotated[float, Field(gt=0, le=60)]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class HostSection(_Section):
@@ -86,27 +76,10 @@ class ExchangeSection(_Section):
     timeouts: TimeoutsSection = TimeoutsSection()
 
 
-class ApiSection(_Section):
-    """`[wallet.api]`: the places of an API key, its secret and its passphrase."""
+class SignerSection(_Section):
+    """`[signer]`: the socket of a signer process, which then holds the key in this host's place."""
 
-    key: SecretSource
-    secret: SecretSource
-    passphrase: SecretSource
-
-
-class WalletSection(_Section):
-    """`[wallet]`: who trades. For signature types 1 to 3 `funder` is the wallet that holds the funds."""
-
-    signature_type: Literal[0, 1, 2, 3] = 0
-    funder: Annotated[str, AfterValidator(_address)] | None = None
-    key: SecretSource
-    api: ApiSection | None = None
-
-    @model_validator(mode="after")
-    def _funder_fits(self) -> Self:
-        if self.signature_type and self.funder is None:
-            raise ValueError(f"signature_type {self.signature_type} needs funder, the wallet with the funds")
-        return self
+    socket: Path
 
 
 class EventsSection(_Section):
@@ -168,7 +141,8 @@ class HostConfig(_Section):
 
     host: HostSection
     exchange: ExchangeSection
-    wallet: WalletSection
+    wallet: WalletSection = WalletSection()
+    signer: SignerSection | None = None
     events: EventsSection = EventsSection()
     kill_switch: KillSwitchSection = KillSwitchSection()
     reports: ReportsSection = ReportsSection()
@@ -180,6 +154,19 @@ class HostConfig(_Section):
     def _bus_is_named(self) -> Self:
         if self.reports.bus == "nats" and self.nats is None:
             raise ValueError('reports.bus "nats" needs a section [nats] with its servers')
+        return self
+
+    @model_validator(mode="after")
+    def _one_key(self) -> Self:
+        """The key is here or in a signer's process, never in both and never in neither."""
+        wallet = self.wallet
+        if self.signer is None and wallet.key is None:
+            raise ValueError("wallet.key was missing; name its place there, or a signer as signer.socket")
+        if self.signer is not None and (wallet.key or wallet.funder or wallet.signature_type):
+            raise ValueError(
+                "signer.socket was given beside wallet.key, funder or signature_type; the signer knows them, "
+                "take them out"
+            )
         return self
 
     @classmethod
@@ -220,6 +207,7 @@ class HostConfig(_Section):
         return self.model_copy(
             update={
                 "host": under(self.host, "state_dir"),
+                "signer": self.signer and under(self.signer, "socket"),
                 "kill_switch": under(self.kill_switch, "file"),
                 "reports": under(self.reports, "file"),
             }
@@ -232,12 +220,5 @@ def load_config(path: Path) -> HostConfig:
     Raises:
         ConfigError: The file cannot be read, is not TOML, or has faults; all of them are listed.
     """
-    try:
-        members = tomllib.loads(path.read_bytes().decode("utf-8"), parse_float=Decimal)
-    except OSError as e:
-        raise ConfigError(f"config file {path} was unreadable ({e.strerror}); give a readable path") from None
-    except UnicodeDecodeError as e:
-        raise ConfigError(f"config file {path} was not UTF-8 at byte {e.start}; save it as UTF-8") from None
-    except tomllib.TOMLDecodeError as e:
-        raise ConfigError(f"config file {path} was not TOML ({e}); fix that line") from None
+    members = read_toml(path)
     return HostConfig.from_members(members, base_dir=path.absolute().parent, name=str(path))

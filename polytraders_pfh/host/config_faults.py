@@ -11,6 +11,8 @@ from pydantic import BaseModel, ValidationError
 _SECRET_PATHS: Final = (("wallet", "key"), ("wallet", "api"), ("events", "keys"), ("nats", "token"))
 _SECRET_WORDS: Final = re.compile(r"key|secret|pass|phrase|token|mnemonic|seed|cred|private", re.IGNORECASE)
 _NOT_SECRET: Final = frozenset({"signing_key"})
+_PUBLIC_PATHS: Final = frozenset({"limits", "sidecar"})
+"""Sections that speak of outcome tokens, which are nobody's secret."""
 _SECRET_VALUES: Final = re.compile(
     r"(0x)?[0-9a-fA-F]{64,}|\S+://\S*@\S*|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 )
@@ -32,6 +34,8 @@ def _sentence(
     dotted = ".".join(_part(part) for part in path) or "(the file)"
     if kind == "missing":
         return f"{dotted} was missing; it is required"
+    if not path and message.startswith("Value error, "):
+        return message.removeprefix("Value error, ")
     value = _shown(path, members)
     if kind == "extra_forbidden":
         return f"{dotted} was {value}; no such setting exists{_hint(path, model)}"
@@ -72,6 +76,8 @@ def _shown(path: tuple[int | str, ...], members: Mapping[str, Any]) -> str:
 def _is_secret(path: tuple[int | str, ...]) -> bool:
     if any(path[: len(prefix)] == prefix for prefix in _SECRET_PATHS):
         return True
+    if path and path[0] in _PUBLIC_PATHS:
+        return False
     last = str(path[-1]) if path else ""
     return last not in _NOT_SECRET and bool(_SECRET_WORDS.search(last))
 

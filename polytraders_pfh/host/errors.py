@@ -3,7 +3,8 @@
 HostError
 ├── SecretMissing       a secret's place held nothing usable; names the place, never the value
 ├── DiscoveryError      a bot could not be found, loaded or registered; names it and says why
-├── SigningRefused      an order's numbers contradict each other; nothing was signed
+├── SigningRefused      an order's numbers contradict each other or break a limit; nothing was signed
+├── SignerAway          the signer's process did not answer, or not with what was asked
 ├── PayloadError        the exchange sent something unreadable; names field, value and rule
 ├── ExchangeRefused     the exchange did not answer with what was asked for; names call and status
 ├── KillSwitchUnknown   the kill switch could not be read, so nobody may post
@@ -27,7 +28,11 @@ class DiscoveryError(HostError):
 
 
 class SigningRefused(HostError):
-    """An order's numbers contradict each other, so nothing was signed. The message shows them."""
+    """An order's numbers contradict each other or break a limit. Nothing was signed."""
+
+
+class SignerAway(HostError):
+    """The signer's process did not answer, or not with what was asked. The message says what to look at."""
 
 
 class PayloadError(HostError):

@@ -5,15 +5,41 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from polytraders_hookspecs import Clock
 from polytraders_hookspecs.signing import MIN_KEY_BYTES
 
+from polytraders_pfh.errors import ConfigError
+from polytraders_pfh.host.account import KeyHolder
 from polytraders_pfh.host.auth import ApiCredentials
-from polytraders_pfh.host.config import EventsSection, WalletSection
+from polytraders_pfh.host.config import EventsSection, HostConfig
 from polytraders_pfh.host.dispatch import EventSigner
 from polytraders_pfh.host.errors import SecretMissing
+from polytraders_pfh.host.signer import WalletSigner
+from polytraders_pfh.host.signing_client import SocketSigner
 from polytraders_pfh.host.wallet import Wallet
+from polytraders_pfh.host.wallet_config import WalletSection
 
 EPHEMERAL_KEY_ID: Final = "host-ephemeral"
+
+
+async def key_holder(config: HostConfig, environ: Mapping[str, str], clock: Clock) -> KeyHolder:
+    """Return who signs: a wallet in this process, or the signer whose socket the config names.
+
+    Raises:
+        SecretMissing: The key is absent or no key, or the funder does not fit.
+        SignerAway: The signer does not answer.
+        ConfigError: It signs for another chain.
+    """
+    chain_id = config.exchange.chain_id
+    if config.signer is None:
+        return WalletSigner(read_wallet(config.wallet, chain_id, environ), clock)
+    signer = await SocketSigner.connect(config.signer.socket)
+    if signer.chain_id != chain_id:
+        raise ConfigError(
+            f"exchange.chain_id was {chain_id}, and the signer at {config.signer.socket} signs for chain "
+            f"{signer.chain_id}; give both the same"
+        )
+    return signer
 
 
 def read_wallet(section: WalletSection, chain_id: int, environ: Mapping[str, str]) -> Wallet:
@@ -22,6 +48,8 @@ def read_wallet(section: WalletSection, chain_id: int, environ: Mapping[str, str
     Raises:
         SecretMissing: The key is absent or no key, or the funder does not fit.
     """
+    if section.key is None:
+        raise SecretMissing('wallet.key was missing; name its place, { env = "NAME" } or { file = "/path" }')
     return Wallet(
         section.key.read(environ),
         chain_id=chain_id,

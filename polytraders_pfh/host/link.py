@@ -5,11 +5,12 @@ from contextlib import AsyncExitStack
 
 from polytraders_hookspecs import BookSnapshot, Clock
 
+from polytraders_pfh.host.account import KeyHolder
 from polytraders_pfh.host.clob import ClobAdapter
 from polytraders_pfh.host.config import HostConfig
 from polytraders_pfh.host.health import HostHealth, host_health
 from polytraders_pfh.host.heartbeat import Heartbeat
-from polytraders_pfh.host.keys import read_credentials, read_wallet
+from polytraders_pfh.host.keys import read_credentials
 from polytraders_pfh.host.metrics import HostMetrics
 from polytraders_pfh.host.transport import ExchangeTransport
 
@@ -18,19 +19,25 @@ class ExchangeLink:
     """One wallet at one exchange.
 
     Attributes:
+        holder: Who signs.
         wallet: Who trades.
         clob: The exchange's two sides.
         cut: Whether nothing may reach the exchange any more.
 
     Raises:
-        SecretMissing: The wallet's key or a part of the API credentials is absent or no such thing.
+        SecretMissing: A part of the API credentials is absent or no such thing.
     """
 
     def __init__(
-        self, config: HostConfig, environ: Mapping[str, str], clock: Clock, metrics: HostMetrics
+        self,
+        config: HostConfig,
+        holder: KeyHolder,
+        environ: Mapping[str, str],
+        clock: Clock,
+        metrics: HostMetrics,
     ) -> None:
         exchange = config.exchange
-        self.wallet = read_wallet(config.wallet, exchange.chain_id, environ)
+        self.holder, self.wallet = holder, holder.account
         credentials = read_credentials(config.wallet, environ)
         self._transport = ExchangeTransport(exchange.rest_url, connect_s=exchange.timeouts.connect_s)
         self.clob = ClobAdapter(self._transport, self.wallet, clock, exchange.timeouts, credentials, metrics)

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Callable
-from typing import Any, Final, Literal, cast
+from typing import Any, Final
 
 from eth_utils.crypto import keccak
 from polytraders_hookspecs import Clock, SignedOrder, UnsignedOrder
@@ -11,6 +11,7 @@ from py_clob_client_v2.config import get_contract_config
 from py_clob_client_v2.order_utils import OrderDataV2, Side, SignatureTypeV2
 from py_clob_client_v2.order_utils.exchange_order_builder_v2 import ORDER_TYPE_HASH, ExchangeOrderBuilderV2
 
+from polytraders_pfh.host.account import Account
 from polytraders_pfh.host.errors import SigningRefused
 from polytraders_pfh.host.wallet import Wallet
 
@@ -51,6 +52,10 @@ class WalletSigner:
     def __repr__(self) -> str:
         return f"WalletSigner({self._wallet!r})"
 
+    @property
+    def account(self) -> Account:
+        return self._wallet
+
     async def sign_order(self, order: UnsignedOrder) -> SignedOrder:
         """Return this order signed, with its EIP-712 hash as its id.
 
@@ -70,7 +75,7 @@ class WalletSigner:
             maker_amount_micro=order.maker_amount_micro,
             taker_amount_micro=order.taker_amount_micro,
             side=order.side,
-            signature_type=cast(Literal[0, 1, 2, 3], self._wallet.signature_type),
+            signature_type=self._wallet.signature_type,
             timestamp_ms=int(built.timestamp),
             metadata=built.metadata,
             builder_code=order.builder_code,

@@ -21,7 +21,6 @@ from polytraders_pfh.host.reconcile import Reconciler
 from polytraders_pfh.host.records import OrderRecords
 from polytraders_pfh.host.report_bus import ReportDoor
 from polytraders_pfh.host.services import BotServices
-from polytraders_pfh.host.signer import WalletSigner
 from polytraders_pfh.host.watched import WatchedClob, WatchedSigner
 
 
@@ -37,7 +36,7 @@ class TradeRoom:
         registry: The metrics registry that bots get.
         metrics: The host's own, in it.
         tracers: The tracer provider that bots get.
-        signer: Signs orders in place of the wallet in this process.
+        signer: Signs orders in place of the key's holder.
 
     Attributes:
         bus: The report bus.
@@ -79,7 +78,7 @@ class TradeRoom:
         self.kill_switch = FileKillSwitch(config.kill_switch_file, hooks, clock)
         self.reconciler = Reconciler(link.clob, self.lifecycle, clock, metrics)
         self._clob = WatchedClob(link.clob, self.lifecycle)
-        self._signer = WatchedSigner(signer or WalletSigner(link.wallet, clock), self.lifecycle)
+        self._signer = WatchedSigner(signer or link.holder, self.lifecycle)
         self.desk = OrderDesk(
             clob=link.clob,
             watched_clob=self._clob,

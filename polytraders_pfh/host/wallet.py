@@ -7,6 +7,7 @@ from eth_account.messages import encode_typed_data
 from eth_keys.datatypes import PrivateKey
 from eth_utils.address import to_checksum_address
 
+from polytraders_pfh.host.account import SignatureType
 from polytraders_pfh.host.errors import SecretMissing
 from polytraders_pfh.host.secret import Secret
 
@@ -43,13 +44,13 @@ class Wallet:
     __slots__ = ("_key", "address", "chain_id", "maker", "order_signer", "signature_type")
 
     def __init__(
-        self, key: Secret, *, chain_id: int, signature_type: int = 0, funder: str | None = None
+        self, key: Secret, *, chain_id: int, signature_type: SignatureType = 0, funder: str | None = None
     ) -> None:
         self._key = _parse(key)
         self.address: str = self._key.public_key.to_checksum_address()
         self.chain_id = chain_id
-        self.signature_type = signature_type
-        self.maker = to_checksum_address(funder) if funder else self.address
+        self.signature_type: SignatureType = signature_type
+        self.maker: str = to_checksum_address(funder) if funder else self.address
         self.order_signer = self.maker if signature_type == 3 else self.address
         if signature_type == 0 and self.maker != self.address:
             raise SecretMissing(
@@ -69,6 +70,10 @@ class Wallet:
         signature = self._key.sign_msg_hash(digest)
         words: bytes = signature.r.to_bytes(32, "big") + signature.s.to_bytes(32, "big")
         return "0x" + (words + bytes([signature.v + _V_OFFSET])).hex()
+
+    async def clob_auth(self, timestamp_s: int, nonce: int) -> str:
+        """Return `sign_clob_auth`, as an account whose key is elsewhere would."""
+        return self.sign_clob_auth(timestamp_s, nonce)
 
     def sign_clob_auth(self, timestamp_s: int, nonce: int) -> str:
         """Return the L1 signature that creates or derives API credentials, as 0x and 130 hex digits."""

@@ -346,8 +346,8 @@ async def test_api_credentials_are_derived_or_else_created_by_the_wallet() -> No
     assert PASSPHRASE not in repr(credentials)
 
 
-def test_the_l1_signature_is_the_one_that_the_official_sdk_makes() -> None:
-    headers = l1_headers(Wallet(TEST_KEY, chain_id=137), 1_700_000_000, 0)
+async def test_the_l1_signature_is_the_one_that_the_official_sdk_makes() -> None:
+    headers = await l1_headers(Wallet(TEST_KEY, chain_id=137), 1_700_000_000, 0)
 
     expected = sign_clob_auth_message(SdkSigner(TEST_KEY.reveal(), 137), 1_700_000_000, 0)
     assert headers["POLY_SIGNATURE"] == expected
