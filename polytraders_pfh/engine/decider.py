@@ -25,6 +25,7 @@ from polytraders_pfh.engine.remainders import held_instead, remainder_of, take_c
 from polytraders_pfh.engine.reporter import Work
 from polytraders_pfh.engine.steplog import StepLog
 from polytraders_pfh.engine.tools import Tools, obstacle
+from polytraders_pfh.engine.trial import SignerTrial
 from polytraders_pfh.engine.within import within
 from polytraders_pfh.telemetry import names
 from polytraders_pfh.telemetry.inputs import decision_inputs
@@ -39,6 +40,7 @@ class Decider:
     def __init__(self, tools: Tools, declared: Declared, settings: Settings, orders: OrderBookkeeper) -> None:
         self._t = tools
         self._log = StepLog(tools)
+        self._trial = SignerTrial(tools)
         self._declared = declared
         self._settings = settings
         self._execution = settings.execution
@@ -79,6 +81,8 @@ class Decider:
         if decision.action is Action.CHASE and (why := obstacle(tools, intent)):
             decision = held_instead(decision, why)
         acts = tools.mode.acts(decision, intent.market_id)
+        if decision.action is Action.CHASE and acts and (why := await self._trial.fault(intent, decision)):
+            decision = held_instead(decision, why)
         if decision.action is Action.HOLD or not acts:
             intent.meant = None
             return decision, Ending(decision.reason, decision.warnings, acts, None, decision.note)

@@ -24,7 +24,11 @@ from polytraders_pfh.telemetry.metrics import Metrics
 
 
 class Exchange:
-    """The host's transport, read, judged, and counted by what it proved."""
+    """The host's transport, read, judged, and counted by what it proved.
+
+    Attributes:
+        on_unsigned: Called for each signature that was asked for and not given.
+    """
 
     def __init__(
         self,
@@ -41,6 +45,7 @@ class Exchange:
         self._books = books
         self._metrics = metrics
         self._timeout_s = timeout_s
+        self.on_unsigned: Callable[[], None] = lambda: None
         self.auth_reachable: bool | None = None
         self.public_reachable: bool | None = None
 
@@ -77,6 +82,12 @@ class Exchange:
 
     async def sign(self, order: UnsignedOrder) -> SignedOrder | str:
         """Return the order signed, or why it could not be."""
+        answer = await self._signed(order)
+        if not isinstance(answer, SignedOrder):
+            self.on_unsigned()
+        return answer
+
+    async def _signed(self, order: UnsignedOrder) -> SignedOrder | str:
         try:
             signed = await within(self._timeout_s, self._signer.sign_order(order))
         except TimeoutError:
