@@ -28,7 +28,7 @@ from polytraders_pfh.engine.sequencer import Sequencer
 from polytraders_pfh.engine.tools import Tools
 from polytraders_pfh.engine.within import within
 from polytraders_pfh.telemetry import names
-from polytraders_pfh.telemetry.traces import ended
+from polytraders_pfh.telemetry.traces import ended, sampled_trace
 
 _KILL: Final = "kill"
 _RECORD_DEADLINE_S: Final = 0.1
@@ -127,9 +127,12 @@ class Killer:
             intent.step(Step.CANCEL_STARTED)
         await self._record(intents)
         steps = [t.traces.start(names.SPAN_CANCEL, intent.trace_id, span) for intent, span in acting]
+        began_ns = t.clock.monotonic_ns()
         try:
             by_order = await t.exchange.cancel(tuple([intent.working.order_id for intent in intents]))
         finally:
+            took_s = (t.clock.monotonic_ns() - began_ns) / 1e9
+            t.metrics.waited(names.SPAN_CANCEL, took_s, sampled_trace(steps[0]))
             for step in steps:
                 ended(step)
         return {intent.root_order_id: by_order[intent.working.order_id] for intent in intents}

@@ -72,9 +72,13 @@ MESSAGING_BODY_SIZE: Final = "messaging.message.body.size"
 
 
 STEPS: Final = {
+    SPAN_ORDER_FACTS: "order_facts",
     SPAN_BOOK_FETCH: "book",
+    SPAN_COMMIT: "commit",
+    SPAN_CANCEL_REPLACE: "cancel_replace",
     SPAN_CANCEL: "cancel",
     SPAN_READ_ORDER: "read_order",
+    SPAN_READ_TRADES: "read_trades",
     SPAN_SIGN: "sign",
     SPAN_POST: "post",
 }

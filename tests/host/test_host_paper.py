@@ -1,9 +1,6 @@
 """The host against the paper exchange: the real protocol on both sides, over sockets, on real time."""
 
 import random
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -11,80 +8,14 @@ from typing import Any
 from polytraders_hookspecs import Strategy, read_json
 from support.eventually import eventually
 from support.host_bots import ScribeBot, plugin_with
+from support.paper_town import FAST, NO, RAIN, YES, Town, config_for, town
 
-from polytraders_pfh.host import FeedTimings, Host, HostConfig, Placement, PlaceOrder
+from polytraders_pfh.host import Host
 from polytraders_pfh.paper.clock import SystemClock
 from polytraders_pfh.paper.core.exchange import Exchange
-from polytraders_pfh.paper.core.model import Market, Outcome
-from polytraders_pfh.paper.protocol.server import PaperServer, serve
+from polytraders_pfh.paper.protocol.server import serve
 
-YES, NO = "11111111111111111111", "22222222222222222222"
-RAIN = Market("0x" + "ab" * 32, "Will it rain?", (Outcome(YES, "Yes"), Outcome(NO, "No")))
-FAST = FeedTimings(first_pause_s=0.01, longest_pause_s=0.05)
 CHASE = Strategy(id="momentum", partial_fill_policy="chase")
-
-
-@dataclass
-class Town:
-    """A paper exchange, the host under test with its bot, and a second host that trades against it."""
-
-    server: PaperServer
-    host: Host
-    rival: Host
-
-    def wish(self, side: Any, price: str, shares: int, token: str = YES, **more: Any) -> PlaceOrder:
-        return PlaceOrder(
-            token_id=token,
-            market_id=RAIN.condition_id,
-            side=side,
-            price=Decimal(price),
-            size_shares=Decimal(shares),
-            **more,
-        )
-
-    async def rests(self, side: Any, price: str, shares: int, **more: Any) -> Placement:
-        """Place with the host under test."""
-        placed = await self.host.place(self.wish(side, price, shares, **more))
-        assert placed.outcome == "accepted", placed.text
-        return placed
-
-    async def trades(self, side: Any, price: str, shares: int, token: str = YES) -> None:
-        """Place with the rival."""
-        placed = await self.rival.place(self.wish(side, price, shares, token))
-        assert placed.outcome == "accepted", placed.text
-
-
-def config_for(server: PaperServer, state_dir: Path, bots: dict[str, Any]) -> HostConfig:
-    return HostConfig.from_members(
-        {
-            "host": {"state_dir": str(state_dir), "http_port": 0},
-            "exchange": {"rest_url": server.url, "ws_url": server.ws_url},
-            "wallet": {"key": {"env": "PK"}},
-            "reports": {"bus": "memory"},
-            "bots": bots,
-        }
-    )
-
-
-@asynccontextmanager
-async def town(
-    tmp_path: Path, bot: ScribeBot | None = None, settings: dict[str, Any] | None = None
-) -> AsyncIterator[Town]:
-    """Without a bot of its own the host discovers the installed plugin."""
-    clock = SystemClock()
-    exchange = Exchange("host-tests")
-    exchange.add_market(RAIN, clock.now_ms())
-    name = "exec.scribe" if bot else "exec.partialfillhandler"
-    plugins = {name: plugin_with(bot)} if bot else None
-    async with await serve(exchange, clock=clock, tick_ms=10) as server:
-        config = config_for(server, tmp_path / "host", {name: settings or {}})
-        rival_config = config_for(server, tmp_path / "rival", {})
-        host = Host(config, environ={"PK": "21" * 32}, plugins=plugins, timings=FAST)
-        rival = Host(rival_config, environ={"PK": "22" * 32}, timings=FAST)
-        async with host, rival:
-            server.open_account(rival.wallet.maker)
-            exchange.mint(rival.wallet.maker.lower(), RAIN.condition_id, 1_000_000_000)
-            yield Town(server, host, rival)
 
 
 async def test_fills_on_the_paper_exchange_become_one_partial_each_and_one_close(tmp_path: Path) -> None:

@@ -142,7 +142,13 @@ async def test_a_chase_shows_its_ticks_and_what_the_exchange_said_to_its_cancel_
 @moves(names.STEP_SECONDS)
 @pytest.mark.parametrize(
     ("step", "hook"),
-    [("book", "on_book"), ("cancel", "on_cancel"), ("read_order", "on_get"), ("post", "on_post")],
+    [
+        ("book", "on_book"),
+        ("cancel", "on_cancel"),
+        ("read_order", "on_get"),
+        ("read_trades", "on_trades"),
+        ("post", "on_post"),
+    ],
 )
 async def test_a_slow_exchange_shows_in_the_step_that_waited_for_it(
     host: FakeHost, step: str, hook: str
@@ -156,6 +162,53 @@ async def test_a_slow_exchange_shows_in_the_step_that_waited_for_it(
     count = host.sample("step_seconds_count", {"step": step})
     assert count
     assert host.sample("step_seconds_sum", {"step": step}) == pytest.approx(0.04 * count)
+
+
+async def test_all_that_an_order_waited_for_adds_up_to_its_whole_chase(host: FakeHost) -> None:
+    def slow(exchange: FakeExchange, *_: Any) -> None:
+        exchange.clock.ms += 40
+
+    host.exchange.on_cancel = host.exchange.on_post = slow
+    await host.bot.on_partial_fill(partial(policy="chase"))
+
+    assert host.sample("step_seconds_sum", {"step": "cancel_replace"}) == pytest.approx(0.08)
+
+
+async def test_a_slow_order_lifecycle_manager_shows_in_its_step(host: FakeHost) -> None:
+    async def slow(order_id: str) -> None:
+        host.clock.ms += 40
+
+    host.orders.get = slow  # type: ignore[method-assign]
+    await host.bot.on_partial_fill(partial(token_id=None))
+
+    assert host.sample("step_seconds_sum", {"step": "order_facts"}) == pytest.approx(0.04)
+
+
+async def test_a_disk_that_a_cancel_waits_for_shows_in_its_step(
+    durable: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    really = Segment.write
+
+    def slow(segment: Segment, *what: Any) -> None:
+        durable.clock.ms += 40
+        really(segment, *what)
+
+    monkeypatch.setattr(Segment, "write", slow)
+    await durable.bot.on_partial_fill(partial(policy="cancel"))
+
+    assert (durable.sample("step_seconds_sum", {"step": "commit"}) or 0) >= 0.04
+
+
+async def test_the_one_request_of_a_kill_sweep_is_timed_as_a_cancel(host: FakeHost) -> None:
+    def slow(exchange: FakeExchange, *_: Any) -> None:
+        exchange.clock.ms += 40
+
+    await host.bot.on_partial_fill(partial())
+    host.exchange.on_cancel = slow
+    await host.bot.on_killswitch(KillSwitchSignal(active=True, ts_ms=NOW_MS, reason="drill"))
+
+    assert host.sample("step_seconds_count", {"step": "cancel"}) == 1
+    assert host.sample("step_seconds_sum", {"step": "cancel"}) == pytest.approx(0.04)
 
 
 async def test_a_slow_signer_shows_in_its_step(host: FakeHost) -> None:
