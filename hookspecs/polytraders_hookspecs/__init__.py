@@ -47,10 +47,12 @@ from polytraders_hookspecs.services import (
     ClobAuth,
     ClobPublic,
     Clock,
+    Fence,
     HostServices,
     KillSwitch,
     OrderBookkeeper,
     ReportBus,
+    SharedLog,
     Signer,
 )
 from polytraders_hookspecs.signing import check_signature, sign_event
@@ -83,6 +85,7 @@ __all__ = [
     "EventForged",
     "ExchangeReply",
     "ExecutionReport",
+    "Fence",
     "HookCancelled",
     "HookResult",
     "HookTimeout",
@@ -99,6 +102,7 @@ __all__ = [
     "PartialFill",
     "PriceChange",
     "ReportBus",
+    "SharedLog",
     "SignedEvent",
     "SignedOrder",
     "Signer",

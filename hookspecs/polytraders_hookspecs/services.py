@@ -4,7 +4,7 @@ Every awaited method may fail or hang; the bot puts its own deadline around each
 exception as an unknown outcome, never as a success or a failure.
 """
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -109,9 +109,52 @@ class Clock(Protocol):
         ...
 
 
+class Fence(Protocol):
+    """Where several hosts share the orders: whether this one may still post (contract 1.1)."""
+
+    def token(self, root_order_id: str) -> int:
+        """Return the token under which this host may post for an intent, 0 when it may not.
+
+        The tokens of one intent only grow; whoever has the newest alone may post.
+        """
+        ...
+
+    def still_held(self, token: int) -> bool:
+        """Return whether this token is the newest known and its lease has not run out.
+
+        The bot asks directly before a send, and nothing is awaited between. It never waits, and counts by
+        a clock that goes on while the process is stopped.
+        """
+        ...
+
+
+class SharedLog(Protocol):
+    """A bot's log outside its host: whoever takes the bot's orders over reads it (contract 1.1).
+
+    One bot writes, one entry at a time. An entry is opaque to the host.
+    """
+
+    async def append(self, entry: bytes, needed_from: int) -> int:
+        """Return the entry's number once the log has it for good; numbers grow.
+
+        `needed_from` is the number of the first entry that a reader still needs, this one's at most, and 0
+        for this one. The host tries again for as long as it may; an exception says that this bot may write
+        no more, and that whether the entry was kept is not known.
+        """
+        ...
+
+    def read(self) -> AsyncIterator[tuple[int, bytes]]:
+        """Yield the entries with their numbers, from the one that the last entry said is needed."""
+        ...
+
+
 @runtime_checkable
 class HostServices(Protocol):
-    """Everything a bot gets from its host, once, in `register_bot`."""
+    """Everything a bot gets from its host, once, in `register_bot`.
+
+    A host that shares its orders with others also has `fence: Fence` and `shared_log: SharedLog`, and
+    builds one bot for each part of the orders that it may own; a bot looks for both with `getattr`.
+    """
 
     @property
     def hookspec_version(self) -> str:

@@ -4,7 +4,7 @@ from typing import Final
 
 from polytraders_hookspecs.errors import ContractTooOld
 
-HOOKSPEC_VERSION: Final = "1.0"
+HOOKSPEC_VERSION: Final = "1.1"
 """`major.minor`: minor grows when something is added, major when something changes or goes."""
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from polytraders_hookspecs.events import KillSwitchSignal, OrderClosed, SignedEvent
-from polytraders_hookspecs.services import HostServices
+from polytraders_hookspecs.services import HostServices, SharedLog
 from polytraders_hookspecs.signing import check_signature
 from polytraders_hookspecs.wire import to_micro
 
@@ -19,9 +19,10 @@ from polytraders_pfh.engine.coordinator import Coordinator
 from polytraders_pfh.engine.decider import Decider
 from polytraders_pfh.engine.declared import Declared
 from polytraders_pfh.engine.exchange import Exchange
+from polytraders_pfh.engine.fencing import Fencing
 from polytraders_pfh.engine.fold import Chronicle
 from polytraders_pfh.engine.intents import IntentTable
-from polytraders_pfh.engine.journal import Journal, MemoryJournal, SqliteJournal
+from polytraders_pfh.engine.journal import Journal, MemoryJournal, SharedJournal, SqliteJournal
 from polytraders_pfh.engine.kill import KillLatch
 from polytraders_pfh.engine.killing import Killer
 from polytraders_pfh.engine.mode import ModeSwitch
@@ -119,9 +120,7 @@ def assemble(host: HostServices, settings: Settings, version: str, journal: Jour
         max_tokens=book.max_tokens,
     )
     exchange = Exchange(host.clob_public, host.clob_auth, host.signer, books, metrics, timeout_s)
-    if journal is None and settings.journal.durable:
-        journal = SqliteJournal(host.state_dir / "journal", timing=metrics.journal_commit_seconds.time)
-    journal = journal or MemoryJournal()
+    journal = journal or _journal(host, settings, metrics)
     chronicle = Chronicle(journal, host.clock)
     intents = IntentTable(
         execution.max_intents,
@@ -154,6 +153,7 @@ def assemble(host: HostServices, settings: Settings, version: str, journal: Jour
         settings=execution,
         max_book_age_ms=book.max_age_ms,
         obstacle=lambda: _obstacle(recovery, outbox),
+        fencing=Fencing(getattr(host, "fence", None)),
     )
     _show(tools, outbox)
     reporter = Reporter(tools, outbox)
@@ -170,6 +170,17 @@ def assemble(host: HostServices, settings: Settings, version: str, journal: Jour
 
     kill.on_found = sweep
     return Engine(settings, tools, coordinator, carrier, killer, declared, recovery, reporter, outbox, host)
+
+
+def _journal(host: HostServices, settings: Settings, metrics: Metrics) -> Journal:
+    """Return the log that other hosts read where there is one, else this host's own."""
+    timing = metrics.journal_commit_seconds.time
+    shared: SharedLog | None = getattr(host, "shared_log", None)
+    if shared is not None:
+        return SharedJournal(shared, timing=timing)
+    if settings.journal.durable:
+        return SqliteJournal(host.state_dir / "journal", timing=timing)
+    return MemoryJournal()
 
 
 def _show(tools: Tools, outbox: Outbox) -> None:

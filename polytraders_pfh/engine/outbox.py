@@ -8,7 +8,8 @@ least once; what the bus acknowledges is marked in the journal, and a restart of
 
 At most `keep` reports are held in memory; those beyond are read back from the journal as there is room.
 A report whose record could not be kept is still offered, from memory, since a bus that knows is better
-than nobody; when memory is full as well it is counted in `lost`. Nothing waits for any of this.
+than nobody; when memory is full as well it is counted in `lost`. One that a shared log refused is left to
+whoever took over, who reports of the same event under the same id. Nothing waits for any of this.
 """
 
 import asyncio
@@ -21,7 +22,7 @@ from typing import Any, Final, NamedTuple
 
 from polytraders_hookspecs.services import Clock, ReportBus
 
-from polytraders_pfh.engine.journal import Commit, DuplicateRecord, Journal, Record
+from polytraders_pfh.engine.journal import Commit, DuplicateRecord, Journal, LogLost, Record
 from polytraders_pfh.engine.lanes import Lane, Lanes
 from polytraders_pfh.engine.within import within
 from polytraders_pfh.telemetry import names
@@ -142,7 +143,7 @@ class Outbox:
             record, commit = self._offers.popleft()
             if commit.error is None:
                 self._take(record, commit.seq)
-            elif isinstance(commit.error, DuplicateRecord):
+            elif isinstance(commit.error, DuplicateRecord | LogLost):
                 self._empty.set()
             else:
                 self._take_unkept(record)

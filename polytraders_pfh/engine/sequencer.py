@@ -2,7 +2,8 @@
 
 The caller holds the intent's lock for the whole sequence. Each step is recorded before it is taken.
 Nothing is posted while the old order may still fill, while an earlier post is in doubt, after the kill
-switch, or beyond the intent; those four checks stand directly before the send, with no await between.
+switch, beyond the intent, or under a lease that is no longer this host's; those five checks stand directly
+before the send, with no await between.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ from polytraders_pfh.core.market import BookView
 from polytraders_pfh.core.outcomes import CancelVerdict, PostVerdict, RecordVerdict
 from polytraders_pfh.core.policy import Kill
 from polytraders_pfh.core.reasons import Reason
+from polytraders_pfh.engine.fencing import NOT_OURS
 from polytraders_pfh.engine.inquiry import Inquiry
 from polytraders_pfh.engine.intents import ChainOrder, Intent
 from polytraders_pfh.engine.journal import Kind
@@ -193,6 +195,8 @@ class Sequencer:
     ) -> CancelReplaceResult:
         """Record the order that is about to be sent, check everything once more, and send it."""
         t = self._t
+        token = t.fencing.token(intent.root_order_id)
+        fenced = {} if token is None else {"token": token}
         intent.step(Step.POST_RECORDED)
         recorded = self._log.note(
             Kind.POST_RECORDED,
@@ -202,13 +206,14 @@ class Sequencer:
             size_micro=plan.size_micro,
             replaces=intent.working.order_id,
             digest=signed_digest(signed),
+            **fenced,
         )
         try:
             await self._log.durable(recorded, intent, span)
         except Exception as e:
             return self._held_back(intent, f"the journal failed with {type(e).__name__}")
         kill = await t.kill.state()
-        fault = self._last_checks(intent, plan, kill)
+        fault = self._last_checks(intent, plan, kill, token)
         if fault:
             self._log.note(Kind.HELD_BACK, intent, signed.order_id, why=fault)
             return self._held_back(intent, fault)
@@ -217,9 +222,9 @@ class Sequencer:
         intent.reposts += 1
         if not intent.chasing_since_ms:
             intent.chasing_since_ms = t.clock.now_ms()
-        return await self._send(intent, plan, signed, span)
+        return await self._send(intent, plan, signed, token, span)
 
-    def _last_checks(self, intent: Intent, plan: Plan, kill: Kill) -> str:
+    def _last_checks(self, intent: Intent, plan: Plan, kill: Kill, token: int | None) -> str:
         """Return why the order must not be sent, or empty. Nothing is awaited between here and the send."""
         t = self._t
         if t.kill.latched or kill is not Kill.OFF:
@@ -229,6 +234,8 @@ class Sequencer:
             intent.market_id, plan.price_micro, plan.size_micro
         ):
             return why
+        if not t.fencing.held(token):
+            return NOT_OURS
         fault = chain_fault(intent.bounds, intent.children(), plan.price_micro, plan.size_micro)
         if fault is None and not within_cap(intent.side, plan.price_micro, plan.cap_micro):
             fault = f"price_micro {plan.price_micro} is beyond the cap of {plan.cap_micro}"
@@ -239,7 +246,7 @@ class Sequencer:
         return ""
 
     async def _send(
-        self, intent: Intent, plan: Plan, signed: SignedOrder, span: Span | None
+        self, intent: Intent, plan: Plan, signed: SignedOrder, token: int | None, span: Span | None
     ) -> CancelReplaceResult:
         """Send these bytes; in doubt ask for their hash, and send the same bytes once more at most."""
         t = self._t
@@ -261,7 +268,7 @@ class Sequencer:
                 return await self._accepted(intent, plan, span)
             if attempt or found is not RecordVerdict.ABSENT or t.journal.failed:
                 break
-            if await t.kill.state() is not Kill.OFF:
+            if await t.kill.state() is not Kill.OFF or not t.fencing.held(token):
                 break
             if t.mode.holds_back(intent.market_id, plan.price_micro, plan.size_micro):
                 break

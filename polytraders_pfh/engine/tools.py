@@ -8,6 +8,7 @@ from polytraders_hookspecs.services import Clock
 from polytraders_pfh.config import Execution
 from polytraders_pfh.engine.books import Books
 from polytraders_pfh.engine.exchange import Exchange
+from polytraders_pfh.engine.fencing import Fencing
 from polytraders_pfh.engine.intents import Intent, IntentTable
 from polytraders_pfh.engine.journal import Journal
 from polytraders_pfh.engine.kill import KillLatch
@@ -32,6 +33,7 @@ class Tools:
     settings: Execution
     max_book_age_ms: int
     obstacle: Callable[[], str]
+    fencing: Fencing
 
 
 def obstacle(tools: Tools, intent: Intent) -> str:
@@ -42,4 +44,6 @@ def obstacle(tools: Tools, intent: Intent) -> str:
         return "whether it is the first order of its intent is not known"
     if any(order.unread for order in intent.orders[:-1]):
         return "what an earlier order of its intent had filled is not known"
+    if why := tools.fencing.obstacle(intent.root_order_id):
+        return why
     return tools.journal.failed or tools.obstacle() or intent.stopped

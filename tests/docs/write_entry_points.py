@@ -26,7 +26,7 @@ HEAD: Final = """# Entry points: the contract of record
 
 A plugin names its module in the entry-point group `polytraders`; a host finds it there and calls its
 hooks. The package `polytraders_hookspecs` carries the markers, the models and the services; it imports
-nothing of this plugin. Contract version **1.0** (`HOOKSPEC_VERSION`): the minor number grows when
+nothing of this plugin. Contract version **1.1** (`HOOKSPEC_VERSION`): the minor number grows when
 something is added, the major when something changes; a bot that needs more than its host offers is
 refused at `register_bot` with a sentence that names both.
 
@@ -65,7 +65,8 @@ Each hook's full contract (arguments, return, ordering and failure policy) is it
 any of them: `hookspec_version` · `config` · `event_keys` · `clob_public.get_book` ·
 `clob_auth.cancel_orders / post_order / get_order / get_trades` · `signer.sign_order` ·
 `kill_switch.status` · `orders.get / open_partials` · `reports.publish` · `hooks` · `tracer_provider` ·
-`metrics_registry` · `clock.now_ms / monotonic_ns / sleep` · `state_dir`.
+`metrics_registry` · `clock.now_ms / monotonic_ns / sleep` · `state_dir`; and where several hosts share
+the orders `fence.token / still_held` and `shared_log.append / read`.
 
 `clob_auth` carries answers and does not judge them: it returns an `ExchangeReply` with status, headers
 and bytes (`status=None` when no complete answer came), sends one request per call, never retries and

@@ -289,6 +289,8 @@ class FakeHost:
     kill_switch: FakeKillSwitch = field(default_factory=FakeKillSwitch)
     orders: FakeOrders = field(default_factory=FakeOrders)
     reports: FakeBus = field(default_factory=FakeBus)
+    fence: Any = None
+    shared_log: Any = None
 
     def __post_init__(self) -> None:
         self.exchange = FakeExchange(self.clock)

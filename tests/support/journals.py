@@ -3,7 +3,17 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from polytraders_pfh.engine.journal import Kind, Record, SqliteJournal, Stored
+import pytest
+
+from polytraders_pfh.engine.journal import (
+    DuplicateRecord,
+    Journal,
+    JournalFailed,
+    Kind,
+    Record,
+    SqliteJournal,
+    Stored,
+)
 
 AT_MS = 1_746_770_100_000
 DAY_MS = 86_400_000
@@ -44,3 +54,32 @@ async def everything(journal: SqliteJournal) -> list[Stored]:
 def tags(found: Sequence[Stored]) -> list[int]:
     """Return the numbers that `step` wrote into its records."""
     return [int(str(one.record.facts["n"])) for one in found]
+
+
+async def a_day(journal: Journal) -> list[object]:
+    """Do the same things with a journal and return everything it said."""
+    said: list[object] = []
+    records = [
+        Record(Kind.EVENT_ACCEPTED, AT_MS, "trc", "", "0xorder", {"event_ts_ms": AT_MS}),
+        report(0),
+        step(2),
+        post("0xnew", "0xold"),
+        report(0),
+        post("0xelse", "0xold"),
+        report(5),
+    ]
+    for record in records:
+        try:
+            said.append(await journal.append(record))
+        except DuplicateRecord:
+            said.append("twice")
+    journal.mark_delivered(2)
+    said.append(await journal.append(step(8)))
+    said += [journal.pending, journal.head(), journal.failed]
+    said.append([one async for one in journal.read(after=2, kinds={Kind.DECIDED, Kind.REPORTED})])
+    said.append([(one.seq, one.record) for one in await journal.undelivered(0, 10)])
+    said.append(await journal.seen_events(AT_MS))
+    await journal.close()
+    with pytest.raises(JournalFailed, match="closed"):
+        await journal.append(step(9))
+    return said

@@ -15,18 +15,21 @@ answer said is not waited for: it is durable before the next thing that is.
     writer    that thread          batch     one commit's worth         live     opening and rolling over
     segment   one file             shelf     the directory of segments
     reading   read-only queries    chain     the hashes        export   closed segments as JSON lines
+    shared    `SharedJournal`: on the host's shared log, for hosts that take over from one another
+    entry     one batch of it    needed    from where on it has to be read
 
 Retention: records are evidence of trading and are kept 7 years. Nothing here ever deletes one; a closed
 segment is exported, its head hash anchored elsewhere, and only then moved to an archive by a person.
 """
 
 from polytraders_pfh.engine.journal.chain import Head
-from polytraders_pfh.engine.journal.commit import Commit, DuplicateRecord, JournalFailed
+from polytraders_pfh.engine.journal.commit import Commit, DuplicateRecord, JournalFailed, LogLost
 from polytraders_pfh.engine.journal.export import export_segment
 from polytraders_pfh.engine.journal.log import SqliteJournal
 from polytraders_pfh.engine.journal.memory import MemoryJournal
 from polytraders_pfh.engine.journal.records import RESERVED, Kind, Record, Seen, Stored
 from polytraders_pfh.engine.journal.seam import Journal
+from polytraders_pfh.engine.journal.shared import SharedJournal
 
 __all__ = [
     "RESERVED",
@@ -36,9 +39,11 @@ __all__ = [
     "Journal",
     "JournalFailed",
     "Kind",
+    "LogLost",
     "MemoryJournal",
     "Record",
     "Seen",
+    "SharedJournal",
     "SqliteJournal",
     "Stored",
     "export_segment",

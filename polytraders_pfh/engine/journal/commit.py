@@ -15,6 +15,10 @@ class DuplicateRecord(JournalFailed):
     """The log holds a record with this record's key already, and kept that one."""
 
 
+class LogLost(JournalFailed):
+    """A shared log takes nothing more from this bot: another may own its orders, and will tell of them."""
+
+
 class Commit:
     """What `append` returns. Await it for the record's number; any number of callers may, or none.
 

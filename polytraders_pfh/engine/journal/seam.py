@@ -11,14 +11,9 @@ from polytraders_pfh.engine.journal.records import Kind, Record, Seen, Stored
 class Journal(Protocol):
     """An append-only log.
 
-    A log that many hosts share over a bus fits behind the same methods. `append` publishes the canonical
-    bytes to the subject of the root order's partition, with the sequence the publisher expects there, and
-    settles the commit with the sequence that the bus acknowledges; a record's key becomes its message id,
-    or a subject of its own of which the expected last sequence is 0, so that the bus refuses the second.
-    The lease's fencing token is one more fact of `POST_RECORDED`, and an append refused for its sequence
-    (somebody else has written) fails the commit and sets `failed`: the lease is lost, nothing is posted.
-    `read` replays the partition from the bus, which is how another host takes over; `mark_delivered` is
-    the acknowledgement of a consumer. Numbers grow within one partition; nothing compares two partitions.
+    A log that other hosts read fits behind the same methods (`shared`): one log for each part of the orders
+    that a host may own, so numbers grow within one part and nothing compares two. An append that is refused
+    fails the commit with `LogLost` and sets `failed`: the lease is lost, nothing is posted.
     """
 
     async def open(self) -> None:
