@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from nats.js.api import StreamConfig
+from opentelemetry.trace import NoOpTracerProvider
 from polytraders_hookspecs import ExecutionReport
 from support.fake_host import FakeClock
 from support.nats_server import NEEDS_NATS, NatsServer, nats_server
@@ -22,6 +23,7 @@ from polytraders_pfh.host.cluster.partitions import partition_of
 from polytraders_pfh.host.cluster.reports import NatsReportBus, report_stream
 from polytraders_pfh.host.config_nats import NatsSection, ReportsNatsSection
 from polytraders_pfh.host.errors import BusError
+from polytraders_pfh.telemetry.traces import Traces
 
 pytestmark = NEEDS_NATS
 OLD_MS, YEARS_7_S = 1_000_000_000_000, 220_924_800
@@ -203,7 +205,8 @@ async def test_reports_made_while_the_bus_is_stopped_are_there_once_it_is_back(t
     clock, journal = SystemClock(), MemoryJournal()
     with nats_server(tmp_path) as server:
         async with bus_at(server, section) as bus:
-            outbox = Outbox(bus, journal, clock, max_pending=100, publish_timeout_s=0.5)
+            traces = Traces(NoOpTracerProvider(), "0", clock.monotonic_ns, lambda *_: None)
+            outbox = Outbox(bus, journal, clock, traces, max_pending=100, publish_timeout_s=0.5)
             outbox.offer(_record(0, clock.now_ms()))
             server.stop(hard=True)
             for number in range(1, 10):
