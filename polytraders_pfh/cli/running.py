@@ -54,6 +54,12 @@ from polytraders_pfh.cli.options import (
     default=None,
     help="Have the exchange misbehave, and the host killed and started again; which way, the seed draws.",
 )
+@click.option(
+    "--otlp",
+    metavar="URL",
+    default=None,
+    help="Send every span there over OTLP/HTTP, to be looked at in Jaeger: http://127.0.0.1:4318",
+)
 @json_option
 def demo(
     policy: str,
@@ -63,6 +69,7 @@ def demo(
     markets: int,
     synthetic: bool,
     faults: int | None,
+    otlp: str | None,
     as_json: bool,
 ) -> None:
     """Watch partial fills being handled on real recorded Polymarket books.
@@ -81,6 +88,7 @@ def demo(
             speed=speed,
             synthetic=synthetic,
             faults=faults,
+            otlp=otlp,
             as_json=as_json,
         )
         sys.exit(run_demo(options))

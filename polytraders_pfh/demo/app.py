@@ -13,6 +13,7 @@ from typing import Final
 from polytraders_hookspecs.events import Policy
 from rich.console import Console
 
+from polytraders_pfh.demo.errors import DemoError
 from polytraders_pfh.demo.flow import Flow
 from polytraders_pfh.demo.lanes import POLICIES
 from polytraders_pfh.demo.lives import among_the_dead
@@ -24,6 +25,7 @@ from polytraders_pfh.demo.summary import json_text, print_summary
 from polytraders_pfh.demo.trouble import SETTINGS
 from polytraders_pfh.demo.world import BOT_SETTINGS
 from polytraders_pfh.errors import RecordingError
+from polytraders_pfh.host.tracing import otlp_fault
 from polytraders_pfh.paper.markets.frames import Skipped
 from polytraders_pfh.paper.markets.segments import OnError
 
@@ -36,6 +38,7 @@ class DemoOptions:
     """What `demo` was asked for. `speed` None: whatever takes about `seconds`.
 
     With `faults` the exchange misbehaves as drawn from that seed, and the host is killed now and then.
+    With `otlp` every span is sent to that address, over OTLP/HTTP.
     """
 
     seed: int
@@ -46,6 +49,7 @@ class DemoOptions:
     synthetic: bool = False
     as_json: bool = False
     faults: int | None = None
+    otlp: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,9 @@ def run_demo(options: DemoOptions) -> int:
     flow: Flow = make(options.seed, options.markets)
     speed = options.speed or speed_for(flow, options.seconds)
     settings = BOT_SETTINGS if options.faults is None else SETTINGS
-    plan = Plan(flow, options.seed, options.policies, speed, settings, options.faults)
+    plan = Plan(flow, options.seed, options.policies, speed, settings, options.faults, options.otlp)
+    if options.otlp is not None and (fault := otlp_fault(options.otlp)):
+        raise DemoError(fault)
     title = "Partial fills on made-up books" if options.synthetic else "Partial fills on real recorded books"
     if options.faults is not None:
         title += f", faults of seed {options.faults}"
@@ -152,11 +158,14 @@ class _Errors(logging.Handler):
 @contextlib.contextmanager
 def _errors_kept() -> Iterator[list[str]]:
     """Keep what host and plugin log as an error, and let nothing of it disturb the screen."""
-    log, handler = logging.getLogger("polytraders_pfh"), _Errors()
-    propagated, log.propagate = log.propagate, False
-    log.addHandler(handler)
+    logs, handler = [logging.getLogger(name) for name in ("polytraders_pfh", "opentelemetry")], _Errors()
+    propagated = [log.propagate for log in logs]
+    for log in logs:
+        log.propagate = False
+        log.addHandler(handler)
     try:
         yield handler.texts
     finally:
-        log.removeHandler(handler)
-        log.propagate = propagated
+        for log, before in zip(logs, propagated, strict=True):
+            log.removeHandler(handler)
+            log.propagate = before

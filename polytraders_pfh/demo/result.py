@@ -30,7 +30,7 @@ class Plan:
     """What to run. `speed` is recorded time over real time, None as fast as it goes.
 
     `settings` is the plugin's section of the host's config. With `faults` the exchange misbehaves as
-    drawn from it, and hosts are killed.
+    drawn from it, and hosts are killed. With `otlp` every host's spans are sent to that address.
     """
 
     flow: Flow
@@ -39,6 +39,7 @@ class Plan:
     speed: Fraction | None = None
     settings: Mapping[str, Any] = field(default_factory=lambda: BOT_SETTINGS)
     faults: int | None = None
+    otlp: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,8 @@ class Result:
     `orders` are the strategies' own; `chase_orders` those that the plugin posted after them. `killed` is
     how many remainders the kill switch cancelled, None when it was not reached. `complete` is False when
     the run was stopped early. `faults` are those that took place, by kind, and `restarts` how often a
-    host was killed and another took over; nothing of that without faults in the plan.
+    host was killed and another took over; nothing of that without faults in the plan. `examples` names
+    one order's `trace_id` for each verdict.
     """
 
     plan: Plan
@@ -77,6 +79,7 @@ class Result:
     killed: int | None
     faults: Mapping[str, int] = field(default_factory=dict)
     restarts: int = 0
+    examples: Mapping[str, str] = field(default_factory=dict)
 
 
 def judge_world(
@@ -126,6 +129,7 @@ def count_result(
         "violations": tuple(violations),
         "faults": dict(world.trouble.met) if world.trouble else {},
         "restarts": world.trouble.restarts if world.trouble else 0,
+        "examples": {str(each["verdict"]): str(each["trace_id"]) for each in finals if "trace_id" in each},
     }
 
 

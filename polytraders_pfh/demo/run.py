@@ -87,6 +87,7 @@ class Run:
                 state_dir=Path(folder),
                 settings=self.plan.settings,
                 faults=self.plan.faults,
+                otlp=self.plan.otlp,
             ) as world:
                 stage = _Stage(self, world, lanes, self._chase_max_ticks)
                 await stage.play(chained([first], moves), show, self._after_move)

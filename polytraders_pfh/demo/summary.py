@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from fractions import Fraction
 from typing import Any
 
+from polytraders_hookspecs import otel_trace_id
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -14,7 +15,9 @@ from polytraders_pfh.core.money import MICRO, plain
 from polytraders_pfh.demo.result import Result
 from polytraders_pfh.demo.tally import Figures, price_text
 from polytraders_pfh.demo.words import verdict_style
+from polytraders_pfh.host.config import SERVICE_NAME
 from polytraders_pfh.paper.markets.frames import Skipped
+from polytraders_pfh.telemetry.names import ATTR_TRACE_ID
 
 SKIPPED_SHOWN = 10
 MARKETS_NAMED = 3
@@ -37,6 +40,8 @@ def print_summary(console: Console, result: Result, skipped: Iterable[Skipped] =
     if not result.complete:
         console.print(Text("stopped early: the figures are those so far", style="yellow"))
     _print_violations(console, result)
+    if plan.otlp is not None:
+        console.print(_search(result))
     console.print(Text(f"data: {plan.flow.name}; {plan.flow.credit}", style="dim"))
 
 
@@ -69,6 +74,7 @@ def json_text(result: Result, skipped: Iterable[Skipped] = ()) -> str:
         "frames_per_second": round(_rate(result), 1),
         "complete": result.complete,
         **_trouble(result),
+        **_sent(result),
         "skipped": [{"file": each.file, "row": each.row, "reason": each.reason} for each in skipped],
     }
     return json.dumps(members, ensure_ascii=False)
@@ -82,6 +88,27 @@ def _trouble(result: Result) -> dict[str, Any]:
         "faults": dict(sorted(result.faults.items())),
         "restarts": result.restarts,
     }
+
+
+def _sent(result: Result) -> dict[str, Any]:
+    if result.plan.otlp is None:
+        return {}
+    orders = [
+        {"verdict": verdict, "tag": f"{ATTR_TRACE_ID}={trace_id}", "trace": f"{otel_trace_id(trace_id):032x}"}
+        for verdict, trace_id in sorted(result.examples.items())
+    ]
+    return {"otlp": {"sent_to": result.plan.otlp, "service": SERVICE_NAME, "search": orders}}
+
+
+def _search(result: Result) -> Text:
+    """Say what to type into Jaeger's search, with one order for each verdict."""
+    text = Text(f"Spans were sent to {result.plan.otlp}. In Jaeger: ", style="bold")
+    text.append(f"Service {SERVICE_NAME}, Tags one of\n", style="not bold")
+    width = max((len(trace_id) for trace_id in result.examples.values()), default=0)
+    for verdict, trace_id in sorted(result.examples.items()):
+        text.append(f"  {ATTR_TRACE_ID}={trace_id:<{width}}", style="cyan not bold")
+        text.append(f"  {verdict}\n", style=verdict_style(verdict))
+    return text
 
 
 def _row(figures: Figures) -> dict[str, Any]:

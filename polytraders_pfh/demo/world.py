@@ -96,6 +96,7 @@ async def open_world(
     state_dir: Path,
     settings: Mapping[str, Any] = BOT_SETTINGS,
     faults: int | None = None,
+    otlp: str | None = None,
 ) -> AsyncIterator[World]:
     """Start everything, and stop it in the opposite order.
 
@@ -107,6 +108,7 @@ async def open_world(
         state_dir: Where the host keeps its state.
         settings: The plugin's section of the host's config.
         faults: What goes wrong is drawn from this; nothing does when it is None.
+        otlp: Where every host's spans are sent.
 
     Raises:
         DemoError: The plugin was not registered.
@@ -135,7 +137,7 @@ async def open_world(
         def make(handler: MortalHandler | None = None) -> Host:
             mortal = {} if handler is None else {BOT_ID: handler}
             return Host(
-                _config(server, state_dir, settings, TIMEOUTS if mortal else {}),
+                _config(server, state_dir, settings, TIMEOUTS if mortal else {}, otlp),
                 environ={"DEMO_WALLET": wallet_key(seed), "DEMO_EVENTS": seeded_hex(seed, "events")},
                 plugins={PLUGIN_NAME: observer, **mortal},
                 clock=clock,
@@ -172,7 +174,11 @@ async def _hosts(
 
 
 def _config(
-    server: PaperServer, state_dir: Path, settings: Mapping[str, Any], timeouts: Mapping[str, float]
+    server: PaperServer,
+    state_dir: Path,
+    settings: Mapping[str, Any],
+    timeouts: Mapping[str, float],
+    otlp: str | None,
 ) -> HostConfig:
     return HostConfig.from_members(
         {
@@ -181,6 +187,7 @@ def _config(
             "wallet": {"key": {"env": "DEMO_WALLET"}},
             "events": {"keys": {"demo": {"env": "DEMO_EVENTS"}}},
             "reports": {"bus": "memory"},
+            "telemetry": {} if otlp is None else {"otlp_endpoint": otlp},
             "bots": {BOT_ID: dict(settings), PLUGIN_NAME: {}},
         },
         name="the demo's own config",

@@ -23,6 +23,8 @@ from polytraders_pfh.host.wallet_config import WalletSection
 
 _KEY_ID: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}", re.ASCII)
 _MAX_EVENT_KEYS: Final = 2
+SERVICE_NAME: Final = "polytraders-host"
+"""Under which spans are found, unless the config names another."""
 
 
 def _url(*schemes: str) -> AfterValidator:
@@ -121,7 +123,7 @@ class TelemetrySection(_Section):
     """`[telemetry]`: where spans go. Without an address they are made and dropped."""
 
     otlp_endpoint: Annotated[str, _url("http", "https")] | None = None
-    service_name: str = "polytraders-host"
+    service_name: str = SERVICE_NAME
 
 
 class BotSection(BaseModel):

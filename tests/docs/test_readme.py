@@ -9,6 +9,8 @@ import pytest
 
 from polytraders_pfh.cli import main
 from polytraders_pfh.config import load_settings
+from polytraders_pfh.host.config import SERVICE_NAME, TelemetrySection
+from polytraders_pfh.telemetry.names import ATTR_TRACE_ID
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -19,7 +21,7 @@ def blocks(language: str) -> list[str]:
 
 
 def test_readme_is_short() -> None:
-    assert len(README.splitlines()) < 120
+    assert len(README.splitlines()) < 100
 
 
 def test_first_command_installs_and_runs_the_demo() -> None:
@@ -48,6 +50,20 @@ def test_config_it_shows_is_accepted() -> None:
     settings = load_settings(tomllib.loads(shown)["bots"]["exec.partialfillhandler"])
 
     assert settings.mode == "shadow_only"
+
+
+def test_search_it_tells_is_the_one_that_the_spans_answer_to() -> None:
+    (search,) = re.findall(r"search Service `([^`]+)`, Tags\s+`([^`=]+)=trc_…`", README)
+
+    assert search == (SERVICE_NAME, ATTR_TRACE_ID)
+
+
+def test_address_it_tells_is_one_that_the_demo_and_a_host_take() -> None:
+    (address,) = re.findall(r"demo --otlp (\S+)", README)
+    demo = main.commands["demo"]  # type: ignore[attr-defined]
+
+    assert "--otlp" in {name for option in demo.params for name in option.opts}
+    assert TelemetrySection(otlp_endpoint=address).otlp_endpoint == address
 
 
 @pytest.mark.parametrize("link", re.findall(r"\]\((?!https?:)([^)]+)\)", README))
