@@ -12,16 +12,17 @@ from polytraders_hookspecs.services import OrderBookkeeper
 from polytraders_hookspecs.wire import from_micro, to_micro
 
 from polytraders_pfh.config import Settings
+from polytraders_pfh.core.basis import Basis, decide_on
 from polytraders_pfh.core.lifecycle import State, Step
 from polytraders_pfh.core.market import BookView
 from polytraders_pfh.core.money import usd_down
 from polytraders_pfh.core.outcomes import OrderRecord, RecordVerdict
-from polytraders_pfh.core.policy import Action, Decision, Kill, Limits, Policy, Remainder, decide
+from polytraders_pfh.core.policy import Action, Decision, Limits, Policy
 from polytraders_pfh.core.reasons import Reason
 from polytraders_pfh.engine.declared import Declared
 from polytraders_pfh.engine.endings import Ending
 from polytraders_pfh.engine.intents import Intent, take_record
-from polytraders_pfh.engine.remainders import held_instead, remainder_of, take_cumulative
+from polytraders_pfh.engine.remainders import remainder_of, take_cumulative
 from polytraders_pfh.engine.reporter import Work
 from polytraders_pfh.engine.steplog import StepLog
 from polytraders_pfh.engine.tools import Tools, obstacle
@@ -71,15 +72,19 @@ class Decider:
         now_ms = tools.clock.now_ms()
         remainder = remainder_of(work, intent, limits, now_ms)
         kill = await tools.kill.state()
-        decision = _ruled(work, remainder, tools.books.view(intent.token_id), limits, kill, now_ms)
+        basis = Basis(remainder, tools.books.view(intent.token_id), limits, kill, now_ms)
+        decision = _ruled(work, basis)
         if decision.on_book and (decision.action is not Action.HOLD or decision.row == 5):
             if decision.action is not Action.HOLD and self.may_cancel(decision, intent):
-                self._log.mean(intent, decision)
+                self._log.mean(intent, basis, decision)
             fresh = await self._fresh_book(work, intent)
             kill = await tools.kill.state()
-            decision = _ruled(work, remainder, fresh, limits, kill, tools.clock.now_ms())
+            basis = basis._replace(book=fresh, kill=kill, now_ms=tools.clock.now_ms())
+            decision = _ruled(work, basis)
         if decision.action is Action.CHASE and (why := obstacle(tools, intent)):
-            decision = held_instead(decision, why)
+            basis = basis._replace(obstacle=why)
+            decision = decide_on(basis)
+        work.basis = basis
         acts = tools.mode.acts(decision, intent.market_id)
         if decision.action is Action.CHASE and acts and (why := await self._trial.fault(intent, decision)):
             decision = held_instead(decision, why)
@@ -194,10 +199,8 @@ class Decider:
         return None
 
 
-def _ruled(
-    work: Work, remainder: Remainder, book: BookView | None, limits: Limits, kill: Kill, now_ms: int
-) -> Decision:
+def _ruled(work: Work, basis: Basis) -> Decision:
     """Decide, and show on the event's span what it was decided from."""
     if work.span.is_recording():
-        work.span.set_attributes(decision_inputs(remainder, book, limits, kill, now_ms))
-    return decide(remainder, book, limits, kill, now_ms)
+        work.span.set_attributes(decision_inputs(*basis[:5]))
+    return decide_on(basis)

@@ -1,24 +1,10 @@
 """A remainder as the rules look at it, and what an event's cumulative fill does to its order."""
 
 from polytraders_pfh.core.money import MICRO, size_down
-from polytraders_pfh.core.policy import Action, Decision, Limits, Policy, Remainder
+from polytraders_pfh.core.policy import Limits, Policy, Remainder
 from polytraders_pfh.core.reasons import Reason
 from polytraders_pfh.engine.intents import ChainOrder, Intent
 from polytraders_pfh.engine.reporter import Work
-
-
-def held_instead(decision: Decision, why: str) -> Decision:
-    """Return the hold that takes a chase's place: never cancel what cannot be placed again (row 10)."""
-    return decision._replace(
-        action=Action.HOLD,
-        reason=Reason.HOLD_REMAINDER,
-        row=10,
-        warnings=(Reason.NOT_REPOSTABLE, *decision.warnings),
-        price_micro=None,
-        size_micro=None,
-        cap_micro=None,
-        note=why,
-    )
 
 
 def remainder_of(work: Work, intent: Intent, limits: Limits, now_ms: int) -> Remainder:

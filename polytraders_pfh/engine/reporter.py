@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from opentelemetry.trace import Span, get_current_span
 from polytraders_hookspecs.events import SignedEvent
@@ -12,6 +12,7 @@ from polytraders_hookspecs.reports import ExecutionReport
 from polytraders_hookspecs.wire import from_micro
 
 from polytraders_pfh.config import BOT_ID
+from polytraders_pfh.core.basis import Basis, encode
 from polytraders_pfh.core.money import size_down, usd_down
 from polytraders_pfh.core.policy import Decision, Policy
 from polytraders_pfh.core.reasons import TEXTS, Reason, Severity
@@ -19,6 +20,7 @@ from polytraders_pfh.engine.endings import Ending
 from polytraders_pfh.engine.intake import Rejected
 from polytraders_pfh.engine.intents import Intent
 from polytraders_pfh.engine.journal import Kind, Record
+from polytraders_pfh.engine.journal.records import Facts
 from polytraders_pfh.engine.outbox import Outbox
 from polytraders_pfh.engine.reporting import (
     FINAL,
@@ -44,7 +46,12 @@ DECISIONS_LOG: Final = logging.getLogger("polytraders_pfh.decisions")
 
 @dataclass(slots=True)
 class Work:
-    """One accepted event on its way to its report. `draft` is the intent that it would begin, once known."""
+    """One accepted event on its way to its report.
+
+    Attributes:
+        draft: The intent that it would begin, once known.
+        basis: What its decision rested on, until that is on record.
+    """
 
     fill: Fill
     answer: Answer
@@ -53,6 +60,18 @@ class Work:
     warnings: tuple[Reason, ...] = ()
     interim: ExecutionReport | None = None
     draft: Intent | None = None
+    basis: Basis | None = None
+
+
+class _Kept(NamedTuple):
+    """A report on its way to the log. `by` is who ordered it, where no event did."""
+
+    report: ExecutionReport
+    payload: bytes
+    first: bool = False
+    basis: Basis | None = None
+    decision: Decision | None = None
+    by: str = ""
 
 
 class Reporter:
@@ -62,7 +81,7 @@ class Reporter:
         self._t = tools
         self._outbox = outbox
         tools.metrics.show.choice(names.MODE, lambda: tools.mode.now.value)
-        self._reports: list[tuple[ExecutionReport, bytes, bool]] = []
+        self._reports: list[_Kept] = []
         self.dust = Recent()
         self.aborts = Recent()
 
@@ -79,7 +98,10 @@ class Reporter:
         """Report an ending. After an interim report the final one names it."""
         interim = work.interim
         report, payload = self._composed(work, intent, decision, ending, final=final, step=step)
-        self._keep(report, payload, first=step is None and interim is None and not work.answer.carried)
+        first = step is None and interim is None and not work.answer.carried
+        by = step if final and step is not None else ""
+        self._keep(_Kept(report, payload, first, work.basis, decision, by))
+        work.basis = None
         if final:
             self._watch(work, decision, report)
         else:
@@ -121,7 +143,7 @@ class Reporter:
     def publish(self, report: ExecutionReport) -> None:
         """Have a final report that was composed elsewhere counted, recorded and published."""
         self._t.metrics.decisions[report.verdict].inc()
-        self._keep(report, report.to_json())
+        self._keep(_Kept(report, report.to_json()))
 
     async def reject(self, envelope: SignedEvent, e: Rejected, span: Span | None = None) -> ExecutionReport:
         """Report an event that was refused; nothing of it was touched.
@@ -134,7 +156,7 @@ class Reporter:
             str(e), envelope.signature, envelope.event_ts_ms, self._t.clock.now_ms(), self._t.mode.now.value
         )
         note(get_current_span() if span is None else span, report)
-        self._keep(report, report.to_json())
+        self._keep(_Kept(report, report.to_json()))
         return report
 
     async def hold_unhandled(
@@ -167,9 +189,9 @@ class Reporter:
         self.publish(report)
         return report
 
-    def _keep(self, report: ExecutionReport, payload: bytes, *, first: bool = False) -> None:
+    def _keep(self, kept: _Kept) -> None:
         """Have the report recorded, and published once that is durable, as soon as the loop turns."""
-        self._reports.append((report, payload, first))
+        self._reports.append(kept)
         if len(self._reports) == 1:
             asyncio.get_running_loop().call_soon(self.flush)
 
@@ -180,21 +202,36 @@ class Reporter:
         """
         fill, pending = work.fill, Ending(Reason.PARTIAL_FILL_PENDING)
         _, payload = self._composed(work, intent, decision, pending, final=False)
-        self._accept(self._t.clock.now_ms(), fill.trace_id, fill.order_id, fill.event_ts_ms, payload)
+        at_ms, decided = self._t.clock.now_ms(), {}
+        if work.basis is not None:
+            decided = {"decided": encode(work.basis, decision)}
+            work.basis = None
+        if work.interim is not None:  # its acceptance is on record since it was shed
+            facts = {"action": decision.action.value, "row": decision.row, "confirmed": True} | decided
+            root = intent.root_order_id
+            self._t.journal.append(Record(Kind.DECIDED, at_ms, fill.trace_id, root, fill.order_id, facts))
+        self._accept(at_ms, fill.trace_id, fill.order_id, fill.event_ts_ms, payload, decided)
 
     def _accept(
-        self, at_ms: int, trace_id: str, order_id: str, event_ts_ms: int, payload: bytes = b""
+        self,
+        at_ms: int,
+        trace_id: str,
+        order_id: str,
+        event_ts_ms: int,
+        payload: bytes = b"",
+        decided: Facts | None = None,
     ) -> None:
-        facts = {"event_ts_ms": event_ts_ms}
+        facts = {"event_ts_ms": event_ts_ms, **(decided or {})}
         self._t.journal.append(Record(Kind.EVENT_ACCEPTED, at_ms, trace_id, "", order_id, facts, payload))
 
     def flush(self) -> None:
         """Hand what was reported since the last turn of the loop to journal and bus, in order."""
         reports, self._reports = self._reports, []
-        for report, payload, first in reports:
+        for kept in reports:
             # The report first: an event that is on record as accepted is never without one.
-            self._outbox.offer(_record_of(report, payload, first=first))
-            if first and report.event_ts_ms is not None:
+            self._outbox.offer(_record_of(kept))
+            report = kept.report
+            if kept.first and report.event_ts_ms is not None:
                 order_id, trace_id = report.order_id or "", report.trace_id or ""
                 self._accept(report.evaluated_at_ms, trace_id, order_id, report.event_ts_ms)
 
@@ -220,21 +257,28 @@ class Reporter:
             DECISIONS_LOG.debug("%s", developer_log(report))
 
 
-def _record_of(report: ExecutionReport, payload: bytes, *, first: bool) -> Record:
+def _record_of(kept: _Kept) -> Record:
+    report = kept.report
+    facts: dict[str, str | int | bool | None] = {
+        "report_id": report.report_id,
+        "verdict": report.verdict,
+        "final": report.final,
+        "event_ts_ms": report.event_ts_ms,
+    }
+    if kept.first:
+        facts["first"] = True
+    if kept.by:
+        facts["by"] = kept.by
+    if kept.basis is not None and kept.decision is not None:
+        facts["decided"] = encode(kept.basis, kept.decision)
     return Record(
         Kind.REPORTED,
         report.evaluated_at_ms,
         report.trace_id or "",
         report.root_order_id or "",
         report.order_id or "",
-        {
-            "report_id": report.report_id,
-            "verdict": report.verdict,
-            "final": report.final,
-            "event_ts_ms": report.event_ts_ms,
-        }
-        | ({"first": True} if first else {}),
-        payload=payload,
+        facts,
+        payload=kept.payload,
         message_id=report.report_id,
         partition_key=report.trace_id or report.report_id,
         traceparent=report.traceparent or "",

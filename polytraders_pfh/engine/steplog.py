@@ -7,6 +7,7 @@ noted before those is durable then too, and what an answer said can be asked for
 
 from opentelemetry.trace import Span
 
+from polytraders_pfh.core.basis import Basis, encode
 from polytraders_pfh.core.policy import Decision
 from polytraders_pfh.engine.intents import Intent
 from polytraders_pfh.engine.journal import Commit, Kind, Record
@@ -27,13 +28,20 @@ class StepLog:
         record = Record(kind, t.clock.now_ms(), intent.trace_id, intent.root_order_id, order_id, facts)
         return t.journal.append(record)
 
-    def mean(self, intent: Intent, decision: Decision) -> None:
+    def mean(self, intent: Intent, basis: Basis, decision: Decision) -> None:
         """Record what was decided on the live book; it is written while the book is confirmed.
 
         It names the order that will be cancelled, so the cancel need not wait for a record of its own.
         """
-        facts = {"action": decision.action.value, "row": decision.row, "confirmed": False}
-        intent.meant = self.note(Kind.DECIDED, intent, intent.working.order_id, **facts)
+        intent.meant = self.note(
+            Kind.DECIDED,
+            intent,
+            intent.working.order_id,
+            action=decision.action.value,
+            row=decision.row,
+            confirmed=False,
+            decided=encode(basis, decision),
+        )
         intent.meant.urge()
 
     async def durable(self, commit: Commit, intent: Intent, span: Span | None) -> None:
