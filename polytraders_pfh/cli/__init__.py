@@ -16,6 +16,7 @@ except ModuleNotFoundError:
     sys.exit("the command line needs click, which is not installed; run: pip install 'polytraders-pfh[host]'")
 
 from polytraders_pfh import __version__
+from polytraders_pfh.cli.explaining import explain
 from polytraders_pfh.cli.handing_over import assets
 from polytraders_pfh.cli.reading import verify
 from polytraders_pfh.cli.running import demo, host, paper, replay, signer
@@ -29,5 +30,5 @@ def main() -> None:
     """What happens to the rest of a Polymarket order after it fills in part."""
 
 
-for command in (demo, replay, paper, host, signer, verify, assets):
+for command in (demo, replay, paper, host, signer, verify, explain, assets):
     main.add_command(command)

@@ -84,10 +84,11 @@ class Decider:
         if decision.action is Action.CHASE and (why := obstacle(tools, intent)):
             basis = basis._replace(obstacle=why)
             decision = decide_on(basis)
-        work.basis = basis
         acts = tools.mode.acts(decision, intent.market_id)
         if decision.action is Action.CHASE and acts and (why := await self._trial.fault(intent, decision)):
-            decision = held_instead(decision, why)
+            basis = basis._replace(obstacle=why)
+            decision = decide_on(basis)
+        work.basis = basis
         if decision.action is Action.HOLD or not acts:
             intent.meant = None
             return decision, Ending(decision.reason, decision.warnings, acts, None, decision.note)

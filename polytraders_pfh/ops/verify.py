@@ -5,25 +5,21 @@ directory. Only the standard library is used. A cut at the end, and a journal re
 show against an anchor alone: a head (`number:hash`) that was written down elsewhere while it was true.
 """
 
-import json
 import sqlite3
-from base64 import b64decode
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from polytraders_pfh.engine.journal import Head, JournalFailed
 from polytraders_pfh.engine.journal.chain import GENESIS, START, link
-from polytraders_pfh.engine.journal.export import FORMAT, VERSION
 from polytraders_pfh.engine.journal.reading import bounds, connect, record_in, rows_of
-from polytraders_pfh.engine.journal.records import canonical, unique_keys
-from polytraders_pfh.engine.journal.segment import Row, quoted
+from polytraders_pfh.engine.journal.records import unique_keys
+from polytraders_pfh.engine.journal.segment import Row
+from polytraders_pfh.ops.sources import MANIFEST, lines_of, manifest_of, parts, row_in
 
 _MOST_FAULTS: Final = 100
-_MANIFEST: Final = ".manifest.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,48 +108,21 @@ def verify(path: Path, anchor: Head | None = None) -> Verification:
     Nothing is raised for what is wrong with the journal: it is a fault in the result.
     """
     walk = _Walk(anchor)
-    parts = _parts(path)
-    if not parts:
+    found = parts(path)
+    if not found:
         walk.fault(f"{path} holds neither segments nor exports of a journal; name the directory of one")
-    for part in parts:
+    for part in found:
         try:
-            _walk_export(walk, part) if part.name.endswith(_MANIFEST) else _walk_segment(walk, part)
+            _walk_export(walk, part) if part.name.endswith(MANIFEST) else _walk_segment(walk, part)
         except (sqlite3.Error, JournalFailed, OSError, ValueError, TypeError, KeyError) as e:
             walk.fault(f"{part.name} cannot be read on ({type(e).__name__}: {e}); {_remedy(part)}")
     return _result(walk)
-
-
-def _parts(path: Path) -> list[Path]:
-    if path.is_file():
-        return [path]
-    if not path.is_dir():
-        return []
-    segments = sorted(path.glob("journal-*.db"))
-    if segments:
-        if _unbegun(segments[-1]):
-            segments.pop()
-        return segments
-    return sorted(path.glob(f"journal-*{_MANIFEST}"))
 
 
 def _remedy(part: Path) -> str:
     if part.with_name(part.name + "-journal").exists():
         return "a crash left it in the middle of a change, so start the host once and verify again"
     return "restore it from a copy"
-
-
-def _unbegun(path: Path) -> bool:
-    """Whether a crash left this file before anything was written into it."""
-    if path.with_name(path.name + "-wal").exists():
-        return False
-    if path.stat().st_size == 0:
-        return True
-    try:
-        with closing(sqlite3.connect(f"file:{quoted(path)}?mode=ro&immutable=1", uri=True)) as db:
-            tables: int = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
-            return tables == 0
-    except sqlite3.Error:
-        return False
 
 
 def _walk_segment(walk: _Walk, path: Path) -> None:
@@ -178,52 +147,24 @@ def _walk_segment(walk: _Walk, path: Path) -> None:
 
 
 def _walk_export(walk: _Walk, path: Path) -> None:
-    manifest = json.loads(path.read_bytes())
-    if (manifest["format"], manifest["version"]) != (FORMAT, VERSION):
-        raise ValueError(f"its format was {manifest['format']!r} {manifest['version']}, this reads {VERSION}")
+    manifest = manifest_of(path)
     before = Head(manifest["first_seq"] - 1, bytes.fromhex(manifest["prev_hash"]))
-    lines = path.parent / Path(manifest["file"]).name
-    walk.begin(lines.name, before)
+    lines = Path(manifest["file"]).name
+    walk.begin(lines, before)
     counted, digest = walk.records, sha256()
-    for line in _lines(lines):
+    for line in lines_of(manifest, path):
         digest.update(line)
-        row = _row_in(line)
-        walk.step(lines.name, row)
+        row = row_in(line)
+        walk.step(lines, row)
         try:
             record_in(row)
         except JournalFailed as e:
-            walk.fault(f"{lines.name}: {e}")
+            walk.fault(f"{lines}: {e}")
     if digest.hexdigest() != manifest["sha256"]:
-        walk.fault(f"{lines.name} is not the file its manifest was written for")
+        walk.fault(f"{lines} is not the file its manifest was written for")
     if walk.records - counted != manifest["records"]:
-        walk.fault(
-            f"{lines.name} holds {walk.records - counted} records, its manifest says {manifest['records']}"
-        )
-    walk.end(lines.name, Head(manifest["last_seq"], bytes.fromhex(manifest["head_hash"])))
-
-
-def _lines(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as lines:
-        yield from lines
-
-
-def _row_in(line: bytes) -> Row:
-    """Return the row of one line of an export; its body is brought to the form that was hashed."""
-    fields: dict[str, Any] = json.loads(line)
-    body = canonical(fields["body"])
-    payload = (
-        b64decode(fields["payload_base64"], validate=True)
-        if "payload_base64" in fields
-        else fields.get("payload", "").encode()
-    )
-    return Row(
-        fields["seq"],
-        fields["body"]["kind"],
-        fields["body"]["at_ms"],
-        body,
-        payload,
-        bytes.fromhex(fields["hash"]),
-    )
+        walk.fault(f"{lines} holds {walk.records - counted} records, its manifest says {manifest['records']}")
+    walk.end(lines, Head(manifest["last_seq"], bytes.fromhex(manifest["head_hash"])))
 
 
 def _result(walk: _Walk) -> Verification:

@@ -18,6 +18,7 @@ from polytraders_pfh.core.lifecycle import diagram
 from polytraders_pfh.core.reasons import TEXTS
 from polytraders_pfh.host.metrics import HOST_METRICS
 from polytraders_pfh.ops.health import FIGURES
+from polytraders_pfh.ops.story import SCHEMA_VERSION, Story
 from polytraders_pfh.telemetry.names import DECISIONS, METRICS, Metric
 
 DOCUMENT: Final = Path(__file__).parents[2] / "entry_points.md"
@@ -122,6 +123,15 @@ JSON at `GET /internal/health/partialfillhandler`, with status 503 when red.
 | figure | meaning |
 |---|---|"""
 
+STORY_HEAD: Final = """
+## `explain --json`
+
+One object, `Story`. Amounts are decimal texts, times Unix milliseconds; what is not known is null.
+`schema_version` is **{}** and grows when a field changes its meaning or goes; added fields leave it.
+
+| object | field | type |
+|---|---|---|"""
+
 SETTINGS_HEAD: Final = """
 ## Configuration
 
@@ -216,6 +226,30 @@ def section(docstring: str, name: str) -> str:
     return " ".join(docstring.split(f"{name}:")[1].split("\n\n", maxsplit=1)[0].split())
 
 
+def story() -> Iterator[str]:
+    """Yield a row for every field of what `explain --json` prints."""
+    schema = Story.model_json_schema()
+    for name, model in [("Story", schema), *schema["$defs"].items()]:
+        meaning = " ".join(model["description"].split())
+        yield f"| **{name}** | | {meaning} |"
+        for field, kind in model["properties"].items():
+            yield f"| | `{field}` | {type_of(kind)} |"
+
+
+def type_of(kind: dict[str, Any]) -> str:
+    """Return a JSON type in words."""
+    if "$ref" in kind:
+        return kind["$ref"].rsplit("/", 1)[1]
+    if "anyOf" in kind:
+        return " or ".join(type_of(one) for one in kind["anyOf"])
+    if "enum" in kind or "const" in kind:
+        return ", ".join(f"`{one}`" for one in kind.get("enum", [kind.get("const")]))
+    if kind["type"] == "array":
+        parts = kind.get("prefixItems")
+        return f"[{', '.join(map(type_of, parts))}]" if parts else f"list of {type_of(kind['items'])}"
+    return str(kind["type"])
+
+
 def document() -> str:
     """Return the whole page."""
     lines = [HEAD]
@@ -234,6 +268,7 @@ def document() -> str:
         )
     lines.append(HEALTH_HEAD)
     lines += [f"| `{name}` | {meaning} |" for name, meaning in FIGURES.items()]
+    lines += [STORY_HEAD.format(SCHEMA_VERSION), *story()]
     lines.append(SETTINGS_HEAD)
     lines += [f"| `{path}` | {shown(value)} | {MEANINGS[path]} |" for path, value in settings(Settings)]
     return "\n".join(lines) + "\n"

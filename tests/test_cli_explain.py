@@ -1,0 +1,63 @@
+"""`polytraders-pfh explain`: the story on standard output, one sentence and an exit code without one."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from support.fake_host import NOW_MS, ROOT, FakeHost, Resting, book, partial
+
+from polytraders_pfh.cli import main
+from polytraders_pfh.ops.story import Story
+
+
+@pytest.fixture(scope="module")
+def journal(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The journal of a bot that chased the card's order."""
+    path: Path = tmp_path_factory.mktemp("state")
+
+    async def run() -> None:
+        host = FakeHost(config={"mode": "general_live"}, state_dir=path)
+        host.exchange.book = book()
+        host.exchange.orders[ROOT] = Resting(size=725_806_451, price=620_000, matched=322_580_645)
+        await host.start()
+        await host.bot.on_partial_fill(partial(policy="chase", at_ms=NOW_MS))
+        await host.stop()
+
+    asyncio.run(run())
+    return path
+
+
+def test_story_is_plain_text_where_nobody_watches(journal: Path) -> None:
+    done = CliRunner().invoke(main, ["explain", str(journal), "--order", ROOT])
+
+    assert done.exit_code == 0, done.output
+    assert done.output.startswith("BUY 725.806451 shares at 0.62, policy chase, strategy s1\n")
+    assert "\x1b" not in done.output
+    assert "=> 11  near chase: post again" in done.output
+
+
+def test_json_is_a_story_of_the_documented_schema(journal: Path) -> None:
+    done = CliRunner().invoke(main, ["explain", str(journal), "--order", ROOT, "--json"])
+
+    found = Story.model_validate_json(done.output)
+    assert found.schema_version == 1
+    assert json.loads(done.output)["entries"][0]["kind"] == "intent_opened"
+
+
+def test_order_that_is_not_there_is_one_sentence_and_exit_code_1(journal: Path) -> None:
+    done = CliRunner().invoke(main, ["explain", str(journal), "--order", "0x12"])
+
+    assert done.exit_code == 1
+    assert done.output == (
+        f"order 0x12 is in no record of the journal in {journal}; check the id, "
+        "or name the journal of the host that traded it\n"
+    )
+
+
+def test_directory_without_a_journal_is_one_sentence_and_exit_code_1(tmp_path: Path) -> None:
+    done = CliRunner().invoke(main, ["explain", str(tmp_path), "--order", ROOT])
+
+    assert done.exit_code == 1
+    assert "holds neither segments nor exports of a journal" in done.output
