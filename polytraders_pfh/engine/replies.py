@@ -4,14 +4,12 @@ Answers are read as strictly as events: exact numbers, no duplicate keys. Sizes 
 the wire, though the published schema says fixed-point (clob_v2 3.4).
 """
 
-from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from polytraders_hookspecs.errors import WireError
 from polytraders_hookspecs.orders import ExchangeReply
-from polytraders_hookspecs.wire import read_json
+from polytraders_hookspecs.wire import read_amount, read_json, to_micro
 
-from polytraders_pfh.core.money import MICRO
 from polytraders_pfh.core.outcomes import CancelAnswer, OrderRecord, PostAnswer
 
 _MAX_TRADES_BYTES = 8 * 1024 * 1024
@@ -111,16 +109,10 @@ def _object(reply: ExchangeReply) -> dict[str, Any]:
 
 
 def _micro(value: object) -> int | None:
-    if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
-        return None
     try:
-        number = Decimal(value)
-    except InvalidOperation:
+        return to_micro(read_amount(value))
+    except ValueError:
         return None
-    if not number.is_finite() or not 0 <= number < MICRO**2:
-        return None
-    scaled = number.scaleb(6)
-    return int(scaled) if scaled == int(scaled) else None
 
 
 def _from_matching(reply: ExchangeReply) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from polytraders_hookspecs import ExchangeReply, SignedOrder
+from polytraders_hookspecs.wire import shown
 
 from polytraders_pfh.host.auth import ApiCredentials
 from polytraders_pfh.host.errors import ExchangeRefused, PayloadError
@@ -98,10 +99,12 @@ def market_facts(market_id: str, members: Mapping[str, Any]) -> MarketFacts:
     Raises:
         PayloadError: A parameter is unreadable.
     """
-    tokens = members.get("t")
+    tokens = members.get("t") or []
+    if not isinstance(tokens, list):
+        raise PayloadError(f"t was {shown(tokens)}; a list of tokens belongs there")
     return MarketFacts(
         market_id=market_id,
-        token_ids=tuple(str(members_of(token, "a token").get("t")) for token in tokens or ()),
+        token_ids=tuple(str(members_of(token, "a token").get("t")) for token in tokens),
         tick_micro=maybe_micro(members.get("mts"), "mts"),
         min_size_micro=maybe_micro(members.get("mos"), "mos"),
         neg_risk=members.get("nr") is True,

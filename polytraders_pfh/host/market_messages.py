@@ -31,8 +31,13 @@ def book_updates(members: Mapping[str, Any], tokens: Set[str], now_ms: int) -> I
         yield from reader(members, tokens, millis(members.get("timestamp")) or now_ms)
 
 
+def _of_ours(members: Mapping[str, Any], tokens: Set[str]) -> bool:
+    token_id = members.get("asset_id")
+    return isinstance(token_id, str) and token_id in tokens
+
+
 def _book(members: Mapping[str, Any], tokens: Set[str], ts_ms: int) -> Iterator[BookUpdate]:
-    if members.get("asset_id") in tokens:
+    if _of_ours(members, tokens):
         yield book_snapshot(members, now_ms=ts_ms)
 
 
@@ -42,7 +47,7 @@ def _price_change(members: Mapping[str, Any], tokens: Set[str], ts_ms: int) -> I
         raise PayloadError(f"price_changes was {shown(changes)}; a list belongs there")
     for change in changes:
         level = members_of(change, "a price change")
-        if level.get("asset_id") in tokens:
+        if _of_ours(level, tokens):
             yield PriceChange(
                 token_id=token_of(level),
                 bid=side_of(level) == "BUY",
@@ -55,7 +60,7 @@ def _price_change(members: Mapping[str, Any], tokens: Set[str], ts_ms: int) -> I
 
 
 def _last_trade(members: Mapping[str, Any], tokens: Set[str], ts_ms: int) -> Iterator[BookUpdate]:
-    if members.get("asset_id") in tokens:
+    if _of_ours(members, tokens):
         yield LastTrade(
             token_id=token_of(members),
             side=side_of(members),
@@ -66,7 +71,7 @@ def _last_trade(members: Mapping[str, Any], tokens: Set[str], ts_ms: int) -> Ite
 
 
 def _tick_size(members: Mapping[str, Any], tokens: Set[str], ts_ms: int) -> Iterator[BookUpdate]:
-    if members.get("asset_id") in tokens:
+    if _of_ours(members, tokens):
         yield TickSizeChange(
             token_id=token_of(members),
             old_tick_micro=micro(members.get("old_tick_size"), "old_tick_size"),

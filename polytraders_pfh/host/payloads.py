@@ -26,6 +26,7 @@ _LIVE: Final = frozenset({"LIVE", "DELAYED", "UNMATCHED"})
 _MICRO_DIGITS: Final = 6
 _MAX_WHOLE_DIGITS: Final = 12
 _MS_DIGITS: Final = 13
+_MAX_MS_DIGITS: Final = 18
 _HASH: Final = re.compile(r"0x[0-9a-f]{64}", re.ASCII)
 _TOKEN: Final = re.compile(r"0|[1-9][0-9]{0,77}", re.ASCII)
 
@@ -78,7 +79,7 @@ def decode(body: bytes | str) -> Any:
         raise PayloadError(f"an answer of {len(body)} bytes nested too deeply; treat it as no answer")
     try:
         return json.loads(body, parse_float=Decimal)
-    except ValueError as e:
+    except (ValueError, ArithmeticError) as e:  # the latter of a number that no Decimal holds
         raise PayloadError(
             f"an answer of {len(body)} bytes was not JSON ({e}); treat it as no answer"
         ) from None
@@ -111,15 +112,21 @@ def maybe_micro(value: object, name: str) -> int | None:
 
 
 def millis(value: object) -> int | None:
-    """Return a time in Unix milliseconds from seconds, milliseconds or ISO 8601 text, or None."""
+    """Return a time in Unix milliseconds from seconds, milliseconds or ISO 8601 text, or None.
+
+    A time before 1970 or of more than 18 digits is none.
+    """
     text = str(value).partition(".")[0] if not isinstance(value, str) else value
     if text.isascii() and text.isdigit():
+        if len(text) > _MAX_MS_DIGITS:
+            return None
         return int(text) if len(text) >= _MS_DIGITS else int(text) * 1000
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
         return None
-    return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+    ms = round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+    return ms if ms >= 0 else None
 
 
 def members_of(value: object, what: str) -> Mapping[str, Any]:

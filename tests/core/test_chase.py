@@ -95,6 +95,11 @@ def test_an_order_that_misses_no_minimum_is_postable() -> None:
     assert below_minimum(BUY, 630_000, 5_000_000, book()) is None
 
 
+def test_where_a_market_has_no_minimum_one_millionth_is_a_size() -> None:
+    assert below_minimum(BUY, 620_000, 1, book(min_size_micro=0)) is None
+    assert below_minimum(BUY, 620_000, 0, book(min_size_micro=0)) is not None
+
+
 @pytest.mark.parametrize(
     ("size", "minimum", "fault"),
     [

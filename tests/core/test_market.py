@@ -109,3 +109,10 @@ def test_the_parts_of_the_check_stand_alone() -> None:
     assert crossed_fault(620_000, None) is None
     assert crossed_fault(None, 620_000) is None
     assert crossed_fault(610_000, 620_000) is None
+
+
+@pytest.mark.parametrize("fresh", [True, False])
+def test_a_view_says_whether_it_was_read_for_this_decision(fresh: bool) -> None:
+    view = view_of((), (), tick_micro=10_000, min_size_micro=0, as_of_ms=NOW_MS, fresh=fresh)
+
+    assert view.fresh is fresh
