@@ -20,6 +20,7 @@ from polytraders_pfh.cli.explaining import explain
 from polytraders_pfh.cli.handing_over import assets
 from polytraders_pfh.cli.reading import verify
 from polytraders_pfh.cli.running import demo, host, paper, replay, signer
+from polytraders_pfh.cli.steering import kill, mode, reset_kill, status, tell_bot
 
 __all__ = ["main"]
 
@@ -30,5 +31,7 @@ def main() -> None:
     """What happens to the rest of a Polymarket order after it fills in part."""
 
 
-for command in (demo, replay, paper, host, signer, verify, explain, assets):
+_RUNNING = (demo, replay, paper, host, signer)
+_STEERING = (status, mode, kill, reset_kill, tell_bot)
+for command in (*_RUNNING, *_STEERING, verify, explain, assets):
     main.add_command(command)

@@ -1,6 +1,7 @@
 """Options that several commands share."""
 
 from fractions import Fraction
+from pathlib import Path
 from typing import Any, Final
 
 import click
@@ -41,5 +42,14 @@ seed_option = click.option(
     default=DEFAULT_SEED,
     show_default=True,
     help="One seed, one story: markets, orders, ids, fills and verdicts.",
+)
+config_option = click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    default="host.toml",
+    envvar="POLYTRADERS_CONFIG",
+    show_default=True,
+    show_envvar=True,
+    help="The host's TOML file.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")

@@ -3,8 +3,9 @@
     async with Host(config) as host:
         placement = await host.place(PlaceOrder(...))
 
-Start: state and secrets, exchange link, trade room, bots registered, open orders read, bots started,
-feeds, window. Stop: window, feeds, queued events delivered, bots stopped, bus and sessions closed.
+Start: state and secrets, exchange link, trade room, bots registered, door for orders by hand, open orders
+read, bots started, feeds, window. Stop: window, feeds, door, queued events delivered, bots stopped, bus and
+sessions closed.
 """
 
 import logging
@@ -20,6 +21,7 @@ from polytraders_hookspecs import Clock, CommandResult, ExecutionReport, ReportB
 from prometheus_client import CollectorRegistry
 
 from polytraders_pfh.host.account import Account
+from polytraders_pfh.host.admin import AdminDesk, AdminDoor, AdminPlace
 from polytraders_pfh.host.clob import ClobAdapter
 from polytraders_pfh.host.clock import SystemClock
 from polytraders_pfh.host.config import HostConfig
@@ -129,6 +131,7 @@ class Host:
             link = await self._open_link(stack)
             await self._open_room(stack, link)
             self._register_bots(stack, link)
+            await self._open_door(stack, link)
             await self._start_bots()
             await self._open_feeds(stack, link)
             await self._open_window(stack, link)
@@ -234,6 +237,16 @@ class Host:
         watch.attach()
         self._room.dispatcher.open_gate()
         await watch.open(stack)
+
+    async def _open_door(self, stack: AsyncExitStack, link: ExchangeLink) -> None:
+        section = self.config.admin
+        self._desk = AdminDesk(self._crew, self.kill_switch, self.lifecycle, link.health)
+        stack.push_async_callback(self._desk.close)
+        if section.door != "off":
+            place = AdminPlace(self.config.host.state_dir)
+            door = AdminDoor(place, self._desk, section.door, section.port)
+            stack.push_async_callback(door.close)
+            await door.open()
 
     async def _open_window(self, stack: AsyncExitStack, link: ExchangeLink) -> None:
         section = self.config.host

@@ -5,7 +5,7 @@ Posts are kept back before they come here (`post_gate`), cancels never are.
 """
 
 from collections.abc import AsyncIterator
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from polytraders_hookspecs import Clock, ExchangeReply
 
@@ -15,6 +15,8 @@ from polytraders_pfh.host.rate_limits import Group, RateLimits
 from polytraders_pfh.host.trading_status import TradingStatusBoard
 from polytraders_pfh.host.transport import ExchangeTransport, Lane
 from polytraders_pfh.host.unsent import over_limit
+
+Reach = Literal["reachable", "unreachable", "not asked yet"]
 
 _FIRST_PAGE: Final = "MA=="
 _MAX_PAGES: Final = 200
@@ -32,6 +34,7 @@ class ExchangeCalls:
     Attributes:
         trading: The exchange's mode, as far as it has said.
         limits: The exchange's rate limits, as far as it has said.
+        reach: Whether its trading side and its public side answered the last request.
     """
 
     def __init__(self, transport: ExchangeTransport, clock: Clock) -> None:
@@ -39,6 +42,10 @@ class ExchangeCalls:
         self._clock = clock
         self.trading = TradingStatusBoard(clock)
         self.limits = RateLimits(clock)
+        self.reach: dict[Literal["clob_auth", "clob_public"], Reach] = {
+            "clob_auth": "not asked yet",
+            "clob_public": "not asked yet",
+        }
 
     async def read(
         self, auth: L2Auth | None, path: str, timeout_s: float, query: dict[str, str] | None = None
@@ -90,5 +97,6 @@ class ExchangeCalls:
         finally:
             if group is not None:
                 self.limits.answered(group, reply)
+        self.reach["clob_auth" if auth else "clob_public"] = "reachable" if reply.status else "unreachable"
         self.trading.heard(reply)
         return reply

@@ -48,6 +48,7 @@ class ClobAdapter:
     Attributes:
         trading: The exchange's mode, as far as it has said.
         limits: The exchange's rate limits, as far as it has said.
+        reach: Whether each of its two sides answered the last request.
         gate: Keeps posts back; its `guard` may be set to keep back more.
     """
 
@@ -68,6 +69,7 @@ class ClobAdapter:
         self._markets: dict[str, MarketFacts] = {}
         self._calls = ExchangeCalls(transport, clock)
         self.trading, self.limits = self._calls.trading, self._calls.limits
+        self.reach = self._calls.reach
         self.gate = PostGate(self.trading, self.limits, clock, metrics)
 
     def __repr__(self) -> str:

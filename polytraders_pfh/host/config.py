@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from polytraders_pfh.errors import ConfigError
+from polytraders_pfh.host.config_admin import AdminSection
 from polytraders_pfh.host.config_faults import fault_list
 from polytraders_pfh.host.config_file import Section as _Section
 from polytraders_pfh.host.config_file import read_toml
@@ -148,6 +149,7 @@ class HostConfig(_Section):
     events: EventsSection = EventsSection()
     kill_switch: KillSwitchSection = KillSwitchSection()
     reports: ReportsSection = ReportsSection()
+    admin: AdminSection = AdminSection()
     nats: NatsSection | None = None
     telemetry: TelemetrySection = TelemetrySection()
     bots: dict[str, BotSection] = Field(default_factory=dict)

@@ -96,6 +96,12 @@ class BotRoster:
         others = [other.bot for other in self.bots if other is not bot]
         return self.manager.subset_hook_caller(hook, remove_plugins=others)
 
+    def described(self, bot: RegisteredBot) -> BotManifest:
+        """Return what a bot says of itself now, its mode included; what it said at first when it fails."""
+        (result,) = call_hook(self.only("describe_bot", bot)) or (None,)
+        said = None if result is None else result.value
+        return said if isinstance(said, BotManifest) else bot.manifest
+
     def _load(self, name: str) -> None:
         """Put a plugin's module into the manager, under its factory name.
 

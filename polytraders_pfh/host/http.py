@@ -12,13 +12,13 @@ from collections.abc import Callable
 from typing import Final
 
 from aiohttp import web
-from polytraders_hookspecs import BotHealth, WireError, call_hook
+from polytraders_hookspecs import WireError
 from polytraders_hookspecs.wire import print_json
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from polytraders_pfh.host.discovery import BotRoster, RegisteredBot
-from polytraders_pfh.host.health import HostHealth
+from polytraders_pfh.host.health import HostHealth, bot_health
 
 _SHUTDOWN_S: Final = 1.0
 _RED: Final = 503
@@ -84,7 +84,7 @@ class HostWindow:
         return web.Response(body=encode(self._registry), headers={"Content-Type": content_type})
 
     async def _bots(self, _: web.Request) -> web.Response:
-        bots = [bot.manifest.model_dump() for bot in self._roster.bots]
+        bots = [self._roster.described(bot).model_dump() for bot in self._roster.bots]
         refused = [{"plugin": bot.plugin_name, "reason": bot.reason} for bot in self._roster.refused]
         return _json({"bots": bots, "refused": refused})
 
@@ -100,13 +100,8 @@ class HostWindow:
         return _json({"error": f"no bot {wanted}"}, 404)
 
     def _health_of(self, bot: RegisteredBot) -> web.Response:
-        (result,) = call_hook(self._roster.only("check_health", bot)) or (None,)
-        if result is None or not isinstance(result.value, BotHealth):
-            error = result.error if result is not None and result.error else "it gave no health"
-            reason = f"check_health failed: {type(error).__name__}: {error}"
-            return _json({"bot_id": bot.bot_id, "status": "red", "reasons": [reason]}, _RED)
-        health = result.value
-        return _json(health.model_dump(), _RED if health.status == "red" else 200)
+        health = bot_health(self._roster, bot, self._host_health())
+        return _json(health, _RED if health["status"] == "red" else 200)
 
 
 def _json(value: object, status: int = 200) -> web.Response:

@@ -134,7 +134,7 @@ class FileKillSwitch:
 
     async def _write(self, reason: str) -> str | None:
         async with self._writing:
-            return await asyncio.to_thread(_create, self._path, reason)
+            return await asyncio.to_thread(write_kill_file, self._path, reason)
 
     async def _remove(self) -> str | None:
         async with self._writing:
@@ -146,7 +146,8 @@ def reports_in(results: list[HookResult]) -> list[ExecutionReport]:
     return [report for result in results if isinstance(result.value, list) for report in result.value]
 
 
-def _create(path: Path, reason: str) -> str | None:
+def write_kill_file(path: Path, reason: str) -> str | None:
+    """Create the file whose existence means stop, durably; return why that failed, or None."""
     try:
         with path.open("wb") as f:
             f.write(reason.encode("utf-8", "replace")[:_MAX_REASON_BYTES] + b"\n")
