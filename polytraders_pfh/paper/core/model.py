@@ -1,4 +1,4 @@
-"""What the paper exchange knows, as frozen values: markets, orders, trades, books and events.
+"""What the paper exchange knows, as frozen values: markets, orders, books, answers to posts and cancels.
 
 Every amount is an exact integer in micro units (10⁻⁶): prices (1.0 is 1_000_000), shares, pUSD.
 An *account* (`owner`) is the wallet that holds the funds; an `api_key` is the credential that may act
