@@ -96,7 +96,7 @@ class Desk:
         """Cancel these; where something goes wrong, again until nothing of the intent is open."""
         for _ in range(TRIES):
             with contextlib.suppress(HostDied):
-                await self._w.hosts.ask(self._w.host.clob.cancel_orders(open_ids))
+                await self._w.hosts.ask(lambda host: host.clob.cancel_orders(open_ids))
             if self._w.trouble is None or not (open_ids := self._open_ids(intent)):
                 return
             await self._w.clock.sleep(PAUSE_S)
@@ -151,7 +151,7 @@ class Desk:
     async def _placed(self, wish: PlaceOrder, name: str) -> str:
         """Place it and return its id; empty when the host died before there was one."""
         try:
-            placement = await self._w.hosts.ask(self._w.host.place(wish))
+            placement = await self._w.hosts.ask(lambda host: host.place(wish))
         except HostDied:
             return self._w.signer.first_with(wish.builder_code)
         if placement.outcome != "accepted" and self._w.trouble is None:

@@ -162,14 +162,16 @@ class Lives:
         else:
             await self._life.kill()
 
-    async def ask(self, work: Coroutine[Any, Any, T]) -> T:
-        """Have something done by the living host.
+    async def ask(self, work: Callable[[Host], Coroutine[Any, Any, T]]) -> T:
+        """Have something done by the host that lives, once one does.
 
         Raises:
             HostDied: It died before that was done. Another is up when this is raised.
         """
+        if not self.alive:
+            await self.reborn()
         try:
-            return await self._life.ask(work)
+            return await self._life.ask(work(self._life.host))
         except HostDied:
             await self.reborn()
             raise
@@ -221,13 +223,13 @@ class Lives:
     async def _begins(self) -> bool:
         """Start the next one; False when it is to die during that."""
         starting = asyncio.create_task(self._life.begin())
+        starting.add_done_callback(_seen)
         dying = asyncio.create_task(self._killing.wait())
         await asyncio.wait({starting, dying}, return_when=asyncio.FIRST_COMPLETED)
         dying.cancel()
         if starting.done():
             starting.result()
             return True
-        starting.add_done_callback(_seen)
         return False
 
     def _conceive(self) -> Life:

@@ -192,8 +192,10 @@ class _Stage:
         # A moment of its own, so that no PARTIAL shares its timestamp.
         self._w.clock.move_to(self._w.clock.now_ms() + 1)
         self._w.exchange.mark_kill(self._w.clock.now_ms())
-        signal = self._w.host.kill_switch.signal(True, "the demonstration ends", "demo")
-        reports = reports_in(await self._w.hosts.ask(signal))
+        results = await self._w.hosts.ask(
+            lambda host: host.kill_switch.signal(True, "the demonstration ends", "demo")
+        )
+        reports = reports_in(results)
         self._lockstep.expect(reports)
         await self._lockstep.rest()
         self._killed = len(reports)

@@ -48,9 +48,9 @@ class OneHost:
     def __init__(self, host: Host) -> None:
         self.host = host
 
-    async def ask(self, work: Coroutine[Any, Any, T]) -> T:
+    async def ask(self, work: Callable[[Host], Coroutine[Any, Any, T]]) -> T:
         """Have something done by it."""
-        return await work
+        return await work(self.host)
 
 
 @dataclass(frozen=True, slots=True)

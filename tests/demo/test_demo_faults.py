@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import pytest
@@ -192,6 +193,8 @@ async def test_an_order_is_hidden_from_reads_at_most_once() -> None:
 async def test_a_restart_window_refuses_then_takes_post_only_orders_then_all() -> None:
     v = venue()
     modes = []
+    since = count(0, 5_000_000)
+    v.faults._clock.monotonic_ns = lambda: next(since)  # type: ignore[method-assign]  # 5 ms a look
     v.faults.arm_window("restart_425", 0.02)
     body = json.dumps({"orderID": ORDER_ID}).encode()
     refused = await v.ask("DELETE", "/order", body)
