@@ -80,8 +80,9 @@ class Prometheus:
                 while not (found := await condition(self)):
                     await asyncio.sleep(0.1)
         except TimeoutError:
-            state = await self.ask("alerts"), await self.ask("targets", state="active")
-            raise AssertionError(f"not within {within_s} s; alerts and targets were {state}") from None
+            async with self.session.get(f"{self.url}/api/v1/alerts") as answer:
+                said = await answer.text()
+            raise AssertionError(f"not within {within_s} s; of alerts Prometheus said {said}") from None
         return found
 
     async def until_firing(self, alert: str, within_s: float = 60.0) -> None:
@@ -130,7 +131,7 @@ async def prometheus(directory: Path, scraped_url: str, scrape_ms: int = 250) ->
         drain = asyncio.create_task(_drain(process.stderr))
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session:
             server = Prometheus(url, session)
-            await server.until(_scraped)
+            await server.until(_scraped, _UP_WITHIN_S)
             yield server
     finally:
         await _stop(process)
@@ -139,8 +140,11 @@ async def prometheus(directory: Path, scraped_url: str, scrape_ms: int = 250) ->
 
 
 async def _scraped(server: Prometheus) -> bool:
+    async with server.session.get(f"{server.url}/-/ready") as answer:
+        if answer.status != 200:
+            return False
     targets = (await server.ask("targets", state="active"))["activeTargets"]
-    return all(target["health"] == "up" for target in targets)
+    return [target["health"] for target in targets] == ["up"]
 
 
 def _config(scraped_url: str, every_ms: int) -> str:
