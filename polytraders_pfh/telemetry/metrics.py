@@ -9,7 +9,7 @@ from polytraders_pfh.telemetry import names
 from polytraders_pfh.telemetry.instruments import Instruments
 
 _USD_BUCKETS: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000)
-_TICK_BUCKETS: Final = (-5, -1, 0, 1, 2, 3, 4, 5, 7, 10, 15, 20, 50)
+_TICK_BUCKETS: Final = (0, 1, 2, 3, 4, 5, 7, 10, 15, 20, 50)
 _SECONDS_BUCKETS: Final = (
     0.00005,
     0.0001,
@@ -67,7 +67,8 @@ class Metrics:
         self.remainder_usd.observe(remaining_usd_micro / MICRO, exemplar)
         self.decide_seconds.observe(seconds, exemplar)
         if chase_ticks is not None:
-            self.chase_ticks.observe(chase_ticks, exemplar)
+            # OpenMetrics has no sum for a histogram that may shrink, and strict readers then refuse it all.
+            self.chase_ticks.observe(max(chase_ticks, 0), exemplar)
 
     def waited(self, span: str, seconds: float, otel_trace: str | None) -> None:
         """Time one wait, named by its span."""

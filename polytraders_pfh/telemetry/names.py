@@ -120,7 +120,8 @@ CHASE_TICKS: Final = Metric(
     "chase_ticks",
     "histogram",
     "count",
-    "Adverse ticks to the contra price on chase decisions; beyond chase_max_ticks they abort.",
+    "Adverse ticks to the contra price on chase decisions, 0 where it is no worse than the root price; "
+    "beyond chase_max_ticks they abort.",
 )
 DECIDE_SECONDS: Final = Metric(
     "decide_seconds", "histogram", "seconds", "From the event's bytes to its final report."

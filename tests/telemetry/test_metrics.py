@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 import threading
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from decimal import Decimal
@@ -10,12 +11,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from polytraders_hookspecs import CancelReplace, CancelReplaceResult, KillSwitchSignal, hookimpl
+from opentelemetry.sdk.trace import TracerProvider
+from polytraders_hookspecs import (
+    CancelReplace,
+    CancelReplaceResult,
+    KillSwitchSignal,
+    hookimpl,
+    otel_trace_id,
+)
+from polytraders_hookspecs.tracing import PolytradersIdGenerator
 from prometheus_client import CollectorRegistry
+from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from support.eventually import eventually
 from support.fake_host import (
     NOW_MS,
     ROOT,
+    TRACE,
     FakeExchange,
     FakeHost,
     Resting,
@@ -96,6 +108,25 @@ async def test_a_decision_is_counted_under_its_verdict_with_its_remainder_and_it
     assert (host.sample("decide_seconds_count"), host.sample("decide_seconds_sum")) == (1, 0.03)
 
 
+async def test_decisions_add_up_to_the_final_reports_of_the_bus_verdict_by_verdict(host: FakeHost) -> None:
+    def at(number: int, **wish: Any) -> Any:
+        host.exchange.orders[order(number)] = Resting(size=725_806_451, price=620_000, matched=322_580_645)
+        return partial(order_id=order(number), trace_id=f"trc_{number:016x}", **wish)
+
+    for number, wish in enumerate(({}, {"policy": "chase"}, {"policy": "cancel"}, {"remaining": "2"}), 1):
+        await host.bot.on_partial_fill(at(number, **wish))
+    await host.bot.on_partial_fill(at(1))  # a duplicate
+    await host.bot.on_partial_fill(at(5, key=b"another key of at least 32 bytes"))
+    await host.bot.on_killswitch(KillSwitchSignal(active=True, ts_ms=NOW_MS, reason="drill"))
+    published = await host.reports.until(7)
+
+    assert Counter(report["verdict"] for report in published if report["final"]) == {
+        reason.value: count
+        for reason in Reason
+        if (count := host.sample("decisions_total", {"verdict": reason.value}))
+    }
+
+
 async def test_an_event_that_the_bot_failed_to_handle_is_counted_like_every_other_final_report(
     host: FakeHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -137,6 +168,14 @@ async def test_a_chase_shows_its_ticks_and_what_the_exchange_said_to_its_cancel_
     assert host.sample("chase_ticks_bucket", {"le": "0.0"}) == 0
     assert host.sample("cancels_total", {"verdict": "dead"}) == 1
     assert host.sample("posts_total", {"verdict": "accepted"}) == 1
+
+
+async def test_a_market_that_came_closer_is_0_ticks_away(host: FakeHost) -> None:
+    host.exchange.book = book(asks=(("0.60", "1000"),), bids=(("0.59", "1000"),))
+    await host.bot.on_partial_fill(partial(policy="chase"))
+
+    assert (host.sample("chase_ticks_count"), host.sample("chase_ticks_sum")) == (1, 0)
+    assert host.sample("chase_ticks_bucket", {"le": "0.0"}) == 1
 
 
 @moves(names.STEP_SECONDS)
@@ -433,6 +472,43 @@ async def test_the_mode_in_force_and_no_other_shows_as_1(make_host: MakeHost, mo
 
     assert {m.value: host.sample("mode", {"mode": m.value}) for m in Mode} == {
         m.value: float(m.value == mode) for m in Mode
+    }
+
+
+@pytest.mark.parametrize("derived", [True, False])
+async def test_what_a_sampled_span_covers_carries_exemplars_with_its_trace_and_nothing_else_does(
+    tmp_path: Path, derived: bool
+) -> None:
+    provider = TracerProvider(id_generator=PolytradersIdGenerator() if derived else None)
+    host = FakeHost({"mode": "general_live"}, tmp_path, tracer_provider=provider)
+    host.exchange.book = book()
+    host.exchange.orders[ROOT] = Resting(size=725_806_451, price=620_000, matched=322_580_645)
+    await host.start()
+    with provider.get_tracer("host").start_as_current_span("the host's own") as outer:
+        await host.bot.on_partial_fill(partial(policy="chase"))
+    await host.stop()
+
+    trace_id = otel_trace_id(TRACE) if derived else outer.get_span_context().trace_id
+    assert exemplars(host.metrics_registry) == {
+        (metric.full_name.removesuffix("_total"), f"{trace_id:032x}")
+        for metric in (
+            names.DECISIONS,
+            names.REMAINDER_USD,
+            names.CHASE_TICKS,
+            names.DECIDE_SECONDS,
+            names.STEP_SECONDS,
+        )
+    }
+
+
+def exemplars(registry: CollectorRegistry) -> set[tuple[str, str]]:
+    """Return each metric with an exemplar, as OpenMetrics text shows it, and the trace that it names."""
+    text = generate_openmetrics(registry).decode()
+    return {
+        (family.name, sample.exemplar.labels["trace_id"])
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.exemplar is not None
     }
 
 
