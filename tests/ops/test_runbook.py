@@ -77,6 +77,19 @@ def test_every_setting_and_verdict_it_names_is_one() -> None:
     assert codes <= {reason.value for reason in Reason} | {"JOURNAL"}
 
 
-def test_every_command_it_names_is_one() -> None:
+COMMANDS = sorted(set(re.findall(r"polytraders-pfh ([a-z-]+(?: [A-Za-z<>_.-]+)*)", PAGE)))
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_every_command_it_names_is_one_with_these_options(line: str) -> None:
     assert isinstance(main, click.Group)
-    assert set(re.findall(r"polytraders-pfh ([a-z-]+)", PAGE)) <= set(main.commands)
+    command = main.commands[line.split(maxsplit=1)[0]]
+    options = {option for parameter in command.params for option in parameter.opts}
+
+    assert set(re.findall(r"--[a-z-]+", line)) <= options
+
+
+def test_the_ways_to_stop_and_to_look_are_all_named() -> None:
+    named = {line.split()[0] for line in COMMANDS}
+
+    assert {"status", "explain", "kill", "reset-kill", "mode", "verify"} <= named
