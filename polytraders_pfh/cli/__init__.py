@@ -16,6 +16,7 @@ except ModuleNotFoundError:
     sys.exit("the command line needs click, which is not installed; run: pip install 'polytraders-pfh[host]'")
 
 from polytraders_pfh import __version__
+from polytraders_pfh.cli.checking import config
 from polytraders_pfh.cli.explaining import explain
 from polytraders_pfh.cli.handing_over import assets
 from polytraders_pfh.cli.reading import verify
@@ -33,5 +34,5 @@ def main() -> None:
 
 _RUNNING = (demo, replay, paper, host, signer)
 _STEERING = (status, mode, kill, reset_kill, tell_bot)
-for command in (*_RUNNING, *_STEERING, verify, explain, assets):
+for command in (*_RUNNING, *_STEERING, config, verify, explain, assets):
     main.add_command(command)

@@ -13,13 +13,15 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from polytraders_pfh.config import BOT_ID
 from polytraders_pfh.errors import ConfigError
 from polytraders_pfh.host.config_admin import AdminSection
 from polytraders_pfh.host.config_faults import fault_list
 from polytraders_pfh.host.config_file import Section as _Section
 from polytraders_pfh.host.config_file import read_toml
 from polytraders_pfh.host.config_nats import NatsSection, ReportsNatsSection
-from polytraders_pfh.host.secret import SecretSource
+from polytraders_pfh.host.secret import SecretSource, rooted_secrets
+from polytraders_pfh.host.sidecar_config import STRATEGY_PREFIX, SidecarSection
 from polytraders_pfh.host.wallet_config import WalletSection
 
 _KEY_ID: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}", re.ASCII)
@@ -152,6 +154,7 @@ class HostConfig(_Section):
     admin: AdminSection = AdminSection()
     nats: NatsSection | None = None
     telemetry: TelemetrySection = TelemetrySection()
+    sidecar: SidecarSection | None = None
     bots: dict[str, BotSection] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -172,6 +175,25 @@ class HostConfig(_Section):
                 "take them out"
             )
         return self
+
+    @model_validator(mode="after")
+    def _rules_own_their_strategies(self) -> Self:
+        for name, section in self.bots.items():
+            taken = [key for key in _overrides(section) if key.startswith(STRATEGY_PREFIX)]
+            if self.sidecar is not None and taken:
+                raise ValueError(
+                    f'bots."{name}".overrides."{taken[0]}" stood beside [sidecar]; names with '
+                    f"{STRATEGY_PREFIX!r} are its rules', so write limits there"
+                )
+        return self
+
+    def members_of(self, bot: str) -> Mapping[str, Any]:
+        """Return a bot's section as written; the plugin's own with the limits of the sidecar's rules."""
+        section = self.bots[bot]
+        if self.sidecar is None or bot != BOT_ID:
+            return section.members()
+        overrides = {**_overrides(section), **self.sidecar.overrides()}
+        return MappingProxyType({**section.members(), "overrides": overrides})
 
     @classmethod
     def from_members(
@@ -208,14 +230,21 @@ class HostConfig(_Section):
             paths = {name: value for name in names if (value := getattr(section, name)) is not None}
             return section.model_copy(update={name: base_dir / path for name, path in paths.items()})
 
+        secrets = ("wallet", "events", "nats")
         return self.model_copy(
             update={
+                **{name: rooted_secrets(getattr(self, name), base_dir) for name in secrets},
                 "host": under(self.host, "state_dir"),
                 "signer": self.signer and under(self.signer, "socket"),
                 "kill_switch": under(self.kill_switch, "file"),
                 "reports": under(self.reports, "file"),
             }
         )
+
+
+def _overrides(section: BotSection) -> Mapping[str, Any]:
+    overrides = section.members().get("overrides")
+    return overrides if isinstance(overrides, Mapping) else {}
 
 
 def load_config(path: Path) -> HostConfig:

@@ -60,7 +60,7 @@ def _shown(path: tuple[int | str, ...], members: Mapping[str, Any]) -> str:
     value: Any = members
     for part in path:
         try:
-            value = value[part]
+            value = value[part] if not isinstance(value, str) else value
         except (KeyError, IndexError, TypeError):
             break
     if isinstance(value, Mapping):

@@ -34,6 +34,7 @@ class OrderLifecycle:
 
     Attributes:
         on_look: Called with the id of an order whose record only the exchange can tell.
+        on_unclaimed: Called with each root order that comes in without a strategy of its own.
         on_tokens: Called when the set of tokens with orders changed.
         reconciled: Whether all open orders have been read from the exchange since the start.
     """
@@ -49,6 +50,7 @@ class OrderLifecycle:
         self._signed: dict[str, tuple[UnsignedOrder, Strategy | None]] = {}
         self._orphans: dict[str, list[tuple[str, int, bool]]] = {}
         self.on_look: Callable[[str], None] = _ignore
+        self.on_unclaimed: Callable[[TrackedOrder], None] = _ignore
         self.on_tokens: Callable[[frozenset[str]], None] = _ignore
         self.reconciled = False
         dispatcher.on_delivered = self._delivered
@@ -62,6 +64,7 @@ class OrderLifecycle:
         for order in self._records.open():
             order.known_ns = self._clock.monotonic_ns()
             self._orders[order.order_id] = order
+            self._claim(order)
         self._changed()
 
     def close(self) -> None:
@@ -225,6 +228,8 @@ class OrderLifecycle:
                 side=news.side,
                 price_micro=news.price_micro,
                 size_micro=news.size_micro,
+                adopted=True,
+                expires=bool(news.expiration_s),
                 live=True,
             )
         )
@@ -242,11 +247,14 @@ class OrderLifecycle:
             builder_code=unsigned.builder_code,
             neg_risk=unsigned.neg_risk,
             strategy=strategy or (root.strategy if root else None),
+            expires=unsigned.order_type == "GTD",
+            ruled=strategy is None and root is not None and root.ruled,
             root_order_id=unsigned.root_order_id,
         )
 
     def _add(self, order: TrackedOrder) -> TrackedOrder:
         order.known_ms, order.known_ns = self._clock.now_ms(), self._clock.monotonic_ns()
+        self._claim(order)
         if len(self._orders) >= _MAX_ORDERS:
             self._make_room()
         self._orders[order.order_id] = order
@@ -255,6 +263,12 @@ class OrderLifecycle:
         self._records.known(order)
         self._changed()
         return order
+
+    def _claim(self, order: TrackedOrder) -> None:
+        """A root order without a strategy of its own is offered to the rules, after every start anew."""
+        if order.root_order_id is None and (order.strategy is None or order.ruled):
+            order.strategy, order.ruled = None, False
+            self.on_unclaimed(order)
 
     def _make_room(self) -> None:
         ended = next((o for o in self._orders.values() if o.end is not None), None)

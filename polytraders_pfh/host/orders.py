@@ -40,6 +40,9 @@ class TrackedOrder:
     Attributes:
         live: Whether the exchange ever spoke of it.
         post_unknown: Whether a post of it went unanswered, so that no later refusal proves anything.
+        adopted: Whether nobody here announced it: another tool posted it.
+        expires: Whether the exchange will end it by itself (GTD).
+        ruled: Whether its strategy came from a rule of the config, not from whoever placed it.
         end_expected: Whether the exchange confirmed a cancel of it.
         reported_micro: The filled amount of the last PARTIAL that bots have heard.
         last_event_ms: The time of the last event, so that the next one is later.
@@ -57,6 +60,9 @@ class TrackedOrder:
     builder_code: str = ZERO_BYTES32
     neg_risk: bool | None = None
     strategy: Strategy | None = None
+    adopted: bool = False
+    expires: bool = False
+    ruled: bool = False
     root_order_id: str | None = None
     known_ms: int = 0
     known_ns: int = 0

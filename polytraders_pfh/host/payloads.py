@@ -47,6 +47,7 @@ class OrderNews:
     matched_micro: int | None
     standing: Standing
     order_type: str = ""
+    expiration_s: int = 0
     ts_ms: int | None = None
 
 
@@ -248,8 +249,14 @@ def order_news(members: Mapping[str, Any]) -> OrderNews:
         matched_micro=maybe_micro(members.get("size_matched"), "size_matched"),
         standing=_standing(members),
         order_type=order_type if isinstance(order_type, str) else "",
+        expiration_s=_expiration_s(members.get("expiration")),
         ts_ms=millis(members.get("timestamp")),
     )
+
+
+def _expiration_s(value: object) -> int:
+    """Return Unix seconds, 0 where the order rests until it is cancelled (absent, null, empty or "0")."""
+    return (millis(value) or 0) // 1_000 if value not in (None, "") else 0
 
 
 def _standing(members: Mapping[str, Any]) -> Standing:

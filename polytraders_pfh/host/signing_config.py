@@ -13,6 +13,7 @@ from pydantic import Field, PlainValidator, ValidationError, model_validator
 from polytraders_pfh.errors import ConfigError
 from polytraders_pfh.host.config_faults import fault_list
 from polytraders_pfh.host.config_file import Section, read_toml
+from polytraders_pfh.host.secret import rooted_secrets
 from polytraders_pfh.host.signing_limits import SigningLimits
 from polytraders_pfh.host.wallet_config import WalletSection
 
@@ -76,7 +77,7 @@ class SignerConfig(Section):
 
 
 def load_signer_config(path: Path) -> SignerConfig:
-    """Return the settings in a TOML file; a relative socket path starts where the file lies.
+    """Return the settings in a TOML file; relative paths start where the file lies.
 
     Raises:
         ConfigError: The file cannot be read, is not TOML, or has faults; all of them are listed.
@@ -86,5 +87,6 @@ def load_signer_config(path: Path) -> SignerConfig:
         config = SignerConfig.model_validate(members)
     except ValidationError as e:
         raise ConfigError(fault_list(str(path), e, members, SignerConfig)) from None
-    socket = path.absolute().parent / config.signer.socket
-    return config.model_copy(update={"signer": config.signer.model_copy(update={"socket": socket})})
+    base = path.absolute().parent
+    socket = config.signer.model_copy(update={"socket": base / config.signer.socket})
+    return config.model_copy(update={"signer": socket, "wallet": rooted_secrets(config.wallet, base)})

@@ -9,6 +9,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from polytraders_hookspecs import Clock, Signer
 from prometheus_client import CollectorRegistry
 
+from polytraders_pfh.host.adoption import Adoption
 from polytraders_pfh.host.config import HostConfig
 from polytraders_pfh.host.dispatch import EventDispatcher
 from polytraders_pfh.host.keys import read_event_keys
@@ -75,6 +76,8 @@ class TradeRoom:
         self.dispatcher = EventDispatcher(hooks, clock, events, metrics, tracers)
         records = OrderRecords(config.host.state_dir / "orders.jsonl")
         self.lifecycle = OrderLifecycle(self.dispatcher, records, clock, metrics)
+        if config.sidecar is not None:
+            self.lifecycle.on_unclaimed = Adoption(config.sidecar).take
         self.kill_switch = FileKillSwitch(config.kill_switch_file, hooks, clock)
         self.reconciler = Reconciler(link.clob, self.lifecycle, clock, metrics)
         self._clob = WatchedClob(link.clob, self.lifecycle)
@@ -107,7 +110,7 @@ class TradeRoom:
     def services(self, plugin_name: str, state_dir: Path) -> BotServices:
         """Return the services of one bot: shared ones, its own section and directory."""
         return BotServices(
-            config=self._config.bots[plugin_name].members(),
+            config=self._config.members_of(plugin_name),
             event_keys=self._event_keys,
             clob_public=self._link.clob,
             clob_auth=self._clob,

@@ -1,3 +1,4 @@
+import os
 import pickle
 from decimal import Decimal
 from pathlib import Path
@@ -194,6 +195,7 @@ def test_a_place_without_a_usable_secret_is_named(tmp_path: Path, content: bytes
     path = tmp_path / "key"
     if content is not None:
         path.write_bytes(content)
+        path.chmod(0o600)
 
     with pytest.raises(SecretMissing, match=str(path)):
         SecretSource(file=path).read({})
@@ -203,5 +205,38 @@ def test_a_place_without_a_usable_secret_is_named(tmp_path: Path, content: bytes
 
 def test_a_secret_file_is_read_without_its_line_end(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("value\n")
+    (tmp_path / "key").chmod(0o400)
 
     assert SecretSource(file=tmp_path / "key").read({}).reveal() == Secret("value").reveal()
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o604, 0o620, 0o660, 0o601])
+def test_a_secret_that_others_may_read_or_change_is_not_taken(tmp_path: Path, mode: int) -> None:
+    path = tmp_path / "key"
+    path.write_text("value")
+    path.chmod(mode)
+
+    with pytest.raises(SecretMissing) as caught:
+        SecretSource(file=path).read({})
+
+    assert str(caught.value) == f"file {path} was mode {mode:04o}, open to others; run: chmod 600 {path}"
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a file away")
+def test_a_secret_that_another_user_owns_is_not_taken(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    path.write_text("value")
+    path.chmod(0o600)
+    os.chown(path, 65_534, 65_534)
+
+    with pytest.raises(SecretMissing, match="belonged to user 65534, who can change it"):
+        SecretSource(file=path).read({})
+
+
+def test_secret_files_lie_where_the_config_lies(tmp_path: Path) -> None:
+    wallet = {"key": {"file": "wallet.key"}}
+    keys = {"k1": {"file": "/run/k1"}}
+    config = HostConfig.from_members({**GOOD, "wallet": wallet, "events": {"keys": keys}}, base_dir=tmp_path)
+
+    assert config.wallet.key == SecretSource(file=tmp_path / "wallet.key")
+    assert config.events.keys == {"k1": SecretSource(file=Path("/run/k1"))}
