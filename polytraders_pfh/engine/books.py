@@ -62,6 +62,7 @@ class _Kept:
     tick_micro: int = 0
     min_size_micro: int = 0
     timestamp_ms: int = 0
+    snapshot_ms: int = 0
     heard_at_ms: int = 0
     level_fault: str | None = None
     differs: bool = False
@@ -197,7 +198,7 @@ class Books:
         kept.asks.replace(update.asks)
         kept.tick_micro = update.tick_micro or kept.tick_micro
         kept.min_size_micro = update.min_size_micro or kept.min_size_micro
-        kept.timestamp_ms = update.timestamp_ms
+        kept.timestamp_ms = kept.snapshot_ms = update.timestamp_ms
         kept.heard_at_ms = self._now_ms()
         kept.known = True
         kept.differs = False
@@ -219,8 +220,8 @@ class Books:
 
     def _price_change(self, update: PriceChange) -> None:
         kept = self._kept.get(update.token_id)
-        if kept is None or not kept.known:
-            return
+        if kept is None or not kept.known or update.timestamp_ms < kept.snapshot_ms:
+            return  # a late change from before the snapshot is in it already
         (kept.bids if update.bid else kept.asks).set(update.price_micro, update.size_micro)
         kept.view = None
         kept.timestamp_ms = max(kept.timestamp_ms, update.timestamp_ms)

@@ -21,7 +21,11 @@ _MAX_DOUBLINGS: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class FeedTimings:
-    """Seconds. `silence_s` is how long a feed may carry no data although its pings are answered."""
+    """Seconds.
+
+    `silence_s` is how long a feed may carry no data although its pings are answered, `reconcile_s` how often
+    all open orders are read besides, and `doubt_s` how long the user feed has to tell what a reading found.
+    """
 
     connect_s: float = 5.0
     send_s: float = 5.0
@@ -29,6 +33,8 @@ class FeedTimings:
     silence_s: float = 60.0
     first_pause_s: float = 0.25
     longest_pause_s: float = 30.0
+    reconcile_s: float = 30.0
+    doubt_s: float = 5.0
 
 
 class FeedSilent(Exception):
@@ -49,6 +55,9 @@ class FeedSocket:
         chance: Spreads the pauses, so that many clients do not come back together.
         metrics: Counts openings, drops and unreadable messages.
         timings: Seconds.
+
+    Attributes:
+        heard: How many objects came in.
     """
 
     def __init__(
@@ -76,6 +85,7 @@ class FeedSocket:
         self._metrics = metrics
         self._timings = timings
         self._socket: aiohttp.ClientWebSocketResponse | None = None
+        self.heard = 0
 
     async def run(self, session: aiohttp.ClientSession) -> None:
         """Keep the connection until cancelled."""
@@ -107,6 +117,12 @@ class FeedSocket:
                     await self._socket.send_json(message)
             except (aiohttp.ClientError, OSError, TimeoutError):
                 await self._socket.close()
+
+    async def drop(self, why: str) -> None:
+        """End the connection that is open, and so begin a new one."""
+        if self._socket is not None and not self._socket.closed:
+            _log.warning("%s feed is dropped: %s", self._name, why)
+            await self._socket.close()
 
     async def _converse(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self._socket = socket
@@ -144,6 +160,7 @@ class FeedSocket:
         try:
             frame = decode(text)
             for message in frame if isinstance(frame, list) else [frame]:
+                self.heard += 1
                 self._on_message(members_of(message, "a message"))
         except (PayloadError, ValueError) as e:
             self._metrics.unreadable[self._name].inc()

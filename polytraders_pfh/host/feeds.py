@@ -166,8 +166,9 @@ class _Shard:
 class UserFeed:
     """Shows own orders and trades to the lifecycle; asks for a reconciliation after every connect.
 
-    A quiet account is no silence here: answered pings are enough. All markets are subscribed, since
-    filters are known to lose trade events (exchange docs, user channel).
+    A quiet account is no silence here, and answered pings prove nothing: a reading by REST that finds what
+    this channel has not told puts it in doubt, and a doubted channel that stays quiet is opened anew. All
+    markets are subscribed, since filters are known to lose trade events (exchange docs, user channel).
     """
 
     def __init__(
@@ -184,6 +185,9 @@ class UserFeed:
     ) -> None:
         self._credentials = credentials
         self._lifecycle = lifecycle
+        self._clock = clock
+        self._doubt_s = timings.doubt_s
+        self._doubted = False
         self._tasks = Tasks()
         self._session: aiohttp.ClientSession | None = None
         self._socket = FeedSocket(
@@ -210,6 +214,21 @@ class UserFeed:
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+    def doubt(self) -> None:
+        """Take in that the exchange had news which did not come through here."""
+        if not self._doubted:
+            self._doubted = True
+            self._tasks.spawn(self._wait_for_data(), "user feed in doubt")
+
+    async def _wait_for_data(self) -> None:
+        heard = self._socket.heard
+        try:
+            await self._clock.sleep(self._doubt_s)
+            if self._socket.heard == heard:
+                await self._socket.drop("a reading found news that it had not told, and it stayed quiet")
+        finally:
+            self._doubted = False
 
     def _greeting(self) -> Mapping[str, Any]:
         return {

@@ -14,6 +14,7 @@ from polytraders_hookspecs import Clock, ExchangeReply, OrderFacts, Strategy, Un
 from polytraders_pfh.host.dispatch import Closed, EventDispatcher, Partial
 from polytraders_pfh.host.errors import ExchangeRefused
 from polytraders_pfh.host.metrics import HostMetrics
+from polytraders_pfh.host.new_orders import order_from_news, order_from_signed
 from polytraders_pfh.host.orders import TrackedOrder
 from polytraders_pfh.host.payloads import OrderNews, TradeNews
 from polytraders_pfh.host.records import OrderRecords
@@ -36,6 +37,7 @@ class OrderLifecycle:
         on_look: Called with the id of an order whose record only the exchange can tell.
         on_unclaimed: Called with each root order that comes in without a strategy of its own.
         on_tokens: Called when the set of tokens with orders changed.
+        changes: How many orders came in and how many events were offered to bots, so far.
         reconciled: Whether all open orders have been read from the exchange since the start.
     """
 
@@ -52,6 +54,7 @@ class OrderLifecycle:
         self.on_look: Callable[[str], None] = _ignore
         self.on_unclaimed: Callable[[TrackedOrder], None] = _ignore
         self.on_tokens: Callable[[frozenset[str]], None] = _ignore
+        self.changes = 0
         self.reconciled = False
         dispatcher.on_delivered = self._delivered
 
@@ -199,17 +202,21 @@ class OrderLifecycle:
             if filled_micro > order.reported_micro:
                 order.end = end or order.end
                 order.reported_micro = filled_micro
-                self._dispatcher.offer(order, Closed(order.end, filled_micro))
+                self._offer(order, Closed(order.end, filled_micro))
         elif end is not None:
             order.end, order.ended_ns = end, self._clock.monotonic_ns()
             order.reported_micro = filled_micro
             self._records.ended(order.order_id)
-            self._dispatcher.offer(order, Closed(end, filled_micro))
+            self._offer(order, Closed(end, filled_micro))
         elif order.needs_a_look:
             self.on_look(order.order_id)
         elif filled_micro != order.reported_micro:
             order.reported_micro = filled_micro
-            self._dispatcher.offer(order, Partial(filled_micro))
+            self._offer(order, Partial(filled_micro))
+
+    def _offer(self, order: TrackedOrder, event: Partial | Closed) -> None:
+        self.changes += 1
+        self._dispatcher.offer(order, event)
 
     def _adopt(self, news: OrderNews) -> TrackedOrder | None:
         """Take up an order that nobody announced: posted elsewhere, or seen before its own post ended."""
@@ -219,38 +226,11 @@ class OrderLifecycle:
         if not news.size_micro or news.standing == "cancelled" or news.order_type in _NEVER_REST:
             self._orphans.pop(news.order_id, None)
             return None
-        return self._add(
-            TrackedOrder(
-                order_id=news.order_id,
-                market_id=news.market_id,
-                token_id=news.token_id,
-                trace_id=f"trc_{news.order_id[2:18]}",
-                side=news.side,
-                price_micro=news.price_micro,
-                size_micro=news.size_micro,
-                adopted=True,
-                expires=bool(news.expiration_s),
-                live=True,
-            )
-        )
+        return self._add(order_from_news(news, news.size_micro))
 
     def _from_signed(self, order_id: str, unsigned: UnsignedOrder, strategy: Strategy | None) -> TrackedOrder:
         root = self._orders.get(unsigned.root_order_id) if unsigned.root_order_id else None
-        return TrackedOrder(
-            order_id=order_id,
-            market_id=unsigned.market_id,
-            token_id=unsigned.token_id,
-            trace_id=unsigned.trace_id,
-            side=unsigned.side,
-            price_micro=unsigned.price_micro,
-            size_micro=unsigned.size_micro,
-            builder_code=unsigned.builder_code,
-            neg_risk=unsigned.neg_risk,
-            strategy=strategy or (root.strategy if root else None),
-            expires=unsigned.order_type == "GTD",
-            ruled=strategy is None and root is not None and root.ruled,
-            root_order_id=unsigned.root_order_id,
-        )
+        return order_from_signed(order_id, unsigned, strategy, root)
 
     def _add(self, order: TrackedOrder) -> TrackedOrder:
         order.known_ms, order.known_ns = self._clock.now_ms(), self._clock.monotonic_ns()
@@ -258,6 +238,7 @@ class OrderLifecycle:
         if len(self._orders) >= _MAX_ORDERS:
             self._make_room()
         self._orders[order.order_id] = order
+        self.changes += 1
         for trade_id, shares_micro, failed in self._orphans.pop(order.order_id, ()):
             order.saw_trade(trade_id, shares_micro, failed=failed)
         self._records.known(order)

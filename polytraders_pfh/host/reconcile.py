@@ -6,7 +6,7 @@ user channel; SPEC 5: unknown is resolved by asking).
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from polytraders_hookspecs import Clock
@@ -33,6 +33,10 @@ _OK: Final = 200
 _NOT_FOUND: Final = 404
 
 
+def _ignore() -> None:
+    """Nobody listens."""
+
+
 class Reconciler:
     """Reads orders and trades from the exchange and shows them to the lifecycle.
 
@@ -54,6 +58,7 @@ class Reconciler:
         self._looking: set[str] = set()
         self._due = self._reading = False
         self._read_until_ms: dict[str, int] = {}
+        self._found = 0
         self._tasks = Tasks(limit=1_000)
 
     async def run_once(self) -> None:
@@ -71,11 +76,19 @@ class Reconciler:
         self._lifecycle.reconciled = True
         self._metrics.reconciliations["done"].inc()
 
-    async def run_forever(self) -> None:
-        """Read everything again and again, and sweep the tables. Never returns."""
+    async def run_forever(self, every_s: float = _EVERY_S, on_news: Callable[[], None] = _ignore) -> None:
+        """Read everything again and again, and sweep the tables. Never returns.
+
+        Args:
+            every_s: Seconds between two readings.
+            on_news: Called after a reading that found what the user channel had not told.
+        """
         while True:
-            await self._clock.sleep(_EVERY_S)
+            await self._clock.sleep(every_s)
+            before = self._found
             await self.try_once()
+            if self._found != before:
+                on_news()
             self._lifecycle.sweep()
 
     async def try_once(self) -> bool:
@@ -123,7 +136,7 @@ class Reconciler:
         before = self._lifecycle.open_orders()
         open_now = await self._clob.open_orders()
         for news in open_now:
-            self._lifecycle.saw_order(news)
+            self._show(news)
         await self._read_trades(self._lifecycle.known_orders())
         still_open = {news.order_id for news in open_now}
         for order in before:
@@ -148,7 +161,9 @@ class Reconciler:
         trades = decode(reply.body)
         for trade in trades if isinstance(trades, list) else ():
             news = trade_news(members_of(trade, "a trade"), self._clob.credentials.key)
+            before = self._lifecycle.changes
             self._lifecycle.saw_trade(news, keep_orphans=False)
+            self._found += self._lifecycle.changes - before
 
     async def _look(self, order_id: str) -> None:
         try:
@@ -184,8 +199,14 @@ class Reconciler:
         news = order_news(members_of(record, "the order"))
         if news.order_id != order_id:
             raise PayloadError(f"id was {news.order_id}; order {order_id} was asked for")
-        self._lifecycle.saw_order(news)
+        self._show(news)
         return await self._settle(order_id, news)
+
+    def _show(self, news: OrderNews) -> None:
+        """Show a record to the lifecycle, and count what it changed: nobody had told that before."""
+        before = self._lifecycle.changes
+        self._lifecycle.saw_order(news)
+        self._found += self._lifecycle.changes - before
 
     async def _settle(self, order_id: str, news: OrderNews) -> bool:
         """`MATCHED` with shares missing: count the trades, then believe that the order no longer rests."""

@@ -40,6 +40,7 @@ class MarketWatch:
         chance: random.Random,
         timings: FeedTimings,
     ) -> None:
+        self._reconcile_s = timings.reconcile_s
         self._clob = link.clob
         self._lifecycle = lifecycle
         self._reconciler = reconciler
@@ -71,7 +72,9 @@ class MarketWatch:
         stack.push_async_callback(self._user_feed.close)
         await self.market_feed.open()
         await self._user_feed.open()
-        self._tasks.spawn(self._reconciler.run_forever(), "reconciliation")
+        self._tasks.spawn(
+            self._reconciler.run_forever(self._reconcile_s, self._user_feed.doubt), "reconciliation"
+        )
 
     def _tokens_changed(self, tokens: frozenset[str]) -> None:
         self.market_feed.for_orders(tokens)

@@ -216,3 +216,13 @@ def test_expected_fill_time_without_trades_is_not_known() -> None:
     kept.apply(trade("BUY", "1"))
     assert kept.expected_fill_ms(TOKEN, Side.BUY, 1) is None
     assert kept.neg_risk("5") is None
+
+
+def test_a_change_from_before_the_snapshot_is_in_it_already() -> None:
+    kept = books()
+    kept.apply(book())
+    before = view(kept)
+
+    kept.apply(change("0.62", "7").model_copy(update={"timestamp_ms": NOW_MS - 1}))
+
+    assert view(kept) == before

@@ -20,6 +20,7 @@ from polytraders_pfh.paper.core.exchange import Exchange
 from polytraders_pfh.paper.core.model import MICRO, ExchangeConfig, Market, Outcome
 from polytraders_pfh.paper.protocol.faults import FaultPlan
 from polytraders_pfh.paper.protocol.server import PaperServer, serve
+from polytraders_pfh.paper.protocol.stream_faults import StreamPlan
 from polytraders_pfh.paper.protocol.venue import POLYGON, VenueOptions
 from support.sdk_connections import own_sdk_connections
 
@@ -188,6 +189,7 @@ async def paper_stage(
     config: ExchangeConfig | None = None,
     options: VenueOptions | None = None,
     faults: FaultPlan | None = None,
+    stream_faults: StreamPlan | None = None,
     markets: tuple[Market, ...] = (RAIN, CUP),
     tick_ms: int = 100,
 ) -> AsyncIterator[Stage]:
@@ -196,6 +198,13 @@ async def paper_stage(
     for market in markets:
         exchange.add_market(market, START_MS)
     with own_sdk_connections():
-        server = await serve(exchange, clock=clock, options=options, faults=faults, tick_ms=tick_ms)
+        server = await serve(
+            exchange,
+            clock=clock,
+            options=options,
+            faults=faults,
+            stream_faults=stream_faults,
+            tick_ms=tick_ms,
+        )
         async with server, ClientSession() as session:
             yield Stage(server, exchange, clock, session, itertools.count(1))

@@ -19,6 +19,7 @@ from polytraders_pfh.paper.core.events import (
 from polytraders_pfh.paper.core.exchange import Exchange
 from polytraders_pfh.paper.protocol import messages
 from polytraders_pfh.paper.protocol.shapes import Json
+from polytraders_pfh.paper.protocol.stream_faults import StreamPlan
 from polytraders_pfh.paper.protocol.streams import Channel, StreamConnection
 
 BAD_MESSAGE = "INVALID OPERATION"
@@ -34,9 +35,9 @@ class _Subscription:
 class MarketStream:
     """Everyone listening to the market channel."""
 
-    def __init__(self, exchange: Exchange, clock: Clock, queue_limit: int) -> None:
+    def __init__(self, exchange: Exchange, clock: Clock, queue_limit: int, faults: StreamPlan) -> None:
         self._exchange, self._clock = exchange, clock
-        self._channel = Channel(queue_limit)
+        self._channel = Channel("market", queue_limit, faults)
         self._subscriptions: set[_Subscription] = set()
         self._best: dict[str, tuple[int | None, int | None]] = {}
 

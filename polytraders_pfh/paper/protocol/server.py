@@ -4,8 +4,9 @@
     async with server:
         ...  # point any CLOB V2 client at server.url and server.ws_url
 
-Every REST request passes the fault plan twice (see `faults`), and whatever it changed is on the streams'
-queues before its answer is sent, as on the exchange, where a fill may be told before its POST returns.
+Every REST request passes the fault plan twice (see `faults`), every stream's message its passage (see
+`stream_faults`). Whatever a request changed is on the streams' queues before its answer is sent, as on the
+exchange, where a fill may be told before its POST returns.
 """
 
 import asyncio
@@ -26,6 +27,7 @@ from polytraders_pfh.paper.protocol.routes_keys import KeyRoutes
 from polytraders_pfh.paper.protocol.routes_orders import OrderRoutes
 from polytraders_pfh.paper.protocol.routes_public import PublicRoutes
 from polytraders_pfh.paper.protocol.shapes import compact
+from polytraders_pfh.paper.protocol.stream_faults import NoStreamFaults, StreamPlan
 from polytraders_pfh.paper.protocol.venue import Venue, VenueOptions
 
 TICK_MS: Final = 100
@@ -163,6 +165,7 @@ async def serve(
     clock: Clock | None = None,
     options: VenueOptions | None = None,
     faults: FaultPlan | None = None,
+    stream_faults: StreamPlan | None = None,
     tick_ms: int = TICK_MS,
 ) -> PaperServer:
     """Start serving `exchange` and return the running server; close it, or use it as a context manager.
@@ -170,7 +173,9 @@ async def serve(
     `tick_ms` is how often, in milliseconds of `clock`, time is let pass without a request.
     Raises OSError when the port is taken.
     """
-    venue = Venue(exchange, clock or SystemClock(), options or VenueOptions())
+    venue = Venue(
+        exchange, clock or SystemClock(), options or VenueOptions(), stream_faults or NoStreamFaults()
+    )
     server = PaperServer(venue, faults or NoFaults(), tick_ms)
     try:
         await server.start(host, port)

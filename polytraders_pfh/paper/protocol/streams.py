@@ -12,6 +12,8 @@ from typing import Final
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from polytraders_pfh.paper.protocol.shapes import compact
+from polytraders_pfh.paper.protocol.stream_faults import Channel as ChannelName
+from polytraders_pfh.paper.protocol.stream_faults import Passage, StreamPlan
 
 QUEUE_LIMIT: Final = 4_096
 SILENT_LIMIT_MS: Final = 10_000
@@ -25,8 +27,9 @@ class StreamConnection:
     One task writes; it also says goodbye. A reader who takes no bytes is cut off after a short grace.
     """
 
-    def __init__(self, request: web.Request, queue_limit: int, opened_ms: int) -> None:
+    def __init__(self, request: web.Request, queue_limit: int, opened_ms: int, passage: Passage) -> None:
         self.opened_ms = opened_ms
+        self._passage = passage
         self._request = request
         self._socket = web.WebSocketResponse(timeout=_CLOSE_GRACE_S, max_msg_size=MAX_MESSAGE_BYTES)
         self._queue: asyncio.Queue[str | None] = asyncio.Queue(queue_limit)
@@ -61,8 +64,9 @@ class StreamConnection:
             self.close(WSCloseCode.POLICY_VIOLATION, f"slow reader: {unread} messages unread, reconnect")
 
     def offer_json(self, message: object) -> None:
-        """Queue a frame holding `message` as compact JSON."""
-        self.offer(compact(message).decode())
+        """Queue what the passage makes of a frame that holds `message` as compact JSON."""
+        for frame in self._passage(compact(message).decode()):
+            self.offer(frame)
 
     def close(self, code: WSCloseCode, reason: str) -> None:
         """Drop what is queued and close with `code` and `reason`, without waiting for it."""
@@ -109,14 +113,16 @@ class StreamConnection:
 class Channel:
     """The open connections of one channel; those that do not subscribe in time are closed."""
 
-    def __init__(self, queue_limit: int) -> None:
+    def __init__(self, name: ChannelName, queue_limit: int, faults: StreamPlan) -> None:
+        self._name: ChannelName = name
         self._queue_limit = queue_limit
+        self._faults = faults
         self._open: set[StreamConnection] = set()
         self._subscribed: set[StreamConnection] = set()
 
     def accept(self, request: web.Request, now_ms: int) -> StreamConnection:
         """Take in a new connection; the caller runs it and then calls `forget`."""
-        connection = StreamConnection(request, self._queue_limit, now_ms)
+        connection = StreamConnection(request, self._queue_limit, now_ms, self._faults.passage(self._name))
         self._open.add(connection)
         return connection
 

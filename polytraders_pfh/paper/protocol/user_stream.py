@@ -12,6 +12,7 @@ from polytraders_pfh.paper.core.events import Event, OrderEvent, TradeEvent
 from polytraders_pfh.paper.protocol import messages
 from polytraders_pfh.paper.protocol.auth import Gatekeeper
 from polytraders_pfh.paper.protocol.shapes import Json
+from polytraders_pfh.paper.protocol.stream_faults import StreamPlan
 from polytraders_pfh.paper.protocol.streams import Channel, StreamConnection
 
 
@@ -25,9 +26,9 @@ class _Subscription:
 class UserStream:
     """Everyone listening to the user channel."""
 
-    def __init__(self, gatekeeper: Gatekeeper, clock: Clock, queue_limit: int) -> None:
+    def __init__(self, gatekeeper: Gatekeeper, clock: Clock, queue_limit: int, faults: StreamPlan) -> None:
         self._gatekeeper, self._clock = gatekeeper, clock
-        self._channel = Channel(queue_limit)
+        self._channel = Channel("user", queue_limit, faults)
         self._subscriptions: set[_Subscription] = set()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:

@@ -15,6 +15,7 @@ from polytraders_pfh.paper.protocol.limits import ELITE, RateLimiter, RateTier
 from polytraders_pfh.paper.protocol.market_stream import MarketStream
 from polytraders_pfh.paper.protocol.shapes import compact
 from polytraders_pfh.paper.protocol.signatures import OrderVerifier
+from polytraders_pfh.paper.protocol.stream_faults import StreamPlan
 from polytraders_pfh.paper.protocol.streams import QUEUE_LIMIT
 from polytraders_pfh.paper.protocol.user_stream import UserStream
 from polytraders_pfh.paper.protocol.wallets import Wallets
@@ -42,7 +43,7 @@ class VenueOptions:
 class Venue:
     """The exchange as its protocol sees it; everything here happens between two awaits."""
 
-    def __init__(self, exchange: Exchange, clock: Clock, options: VenueOptions) -> None:
+    def __init__(self, exchange: Exchange, clock: Clock, options: VenueOptions, faults: StreamPlan) -> None:
         self.exchange, self.clock, self.options = exchange, clock, options
         self.keys = KeyRing(options.seed)
         self.gatekeeper = Gatekeeper(self.keys, options.chain_id, options.max_skew_s)
@@ -50,8 +51,8 @@ class Venue:
         self.limiter = RateLimiter(options.rate_tier)
         self.heartbeats = Heartbeats(options.seed)
         self.wallets = Wallets(exchange, options.starting_usd_micro)
-        self.market_stream = MarketStream(exchange, clock, options.stream_queue)
-        self.user_stream = UserStream(self.gatekeeper, clock, options.stream_queue)
+        self.market_stream = MarketStream(exchange, clock, options.stream_queue, faults)
+        self.user_stream = UserStream(self.gatekeeper, clock, options.stream_queue, faults)
         self.last_sides: dict[str, Side] = {}
 
     def tick(self) -> None:
