@@ -36,8 +36,10 @@ from polytraders_pfh.host.kill import FileKillSwitch
 from polytraders_pfh.host.lifecycle import OrderLifecycle
 from polytraders_pfh.host.link import ExchangeLink
 from polytraders_pfh.host.metrics import HostMetrics
+from polytraders_pfh.host.page import HostPage
 from polytraders_pfh.host.placing import Placement, PlaceOrder
 from polytraders_pfh.host.services import BotServices
+from polytraders_pfh.host.standing import Standing
 from polytraders_pfh.host.state import StateDir
 from polytraders_pfh.host.tasks import Tasks
 from polytraders_pfh.host.tracing import close_provider, tracer_provider
@@ -240,7 +242,8 @@ class Host:
 
     async def _open_door(self, stack: AsyncExitStack, link: ExchangeLink) -> None:
         section = self.config.admin
-        self._desk = AdminDesk(self._crew, self.kill_switch, self.lifecycle, link.health)
+        self._standing = Standing(self.roster, self.kill_switch, self.lifecycle, link.health)
+        self._desk = AdminDesk(self._crew, self.kill_switch, self._standing)
         stack.push_async_callback(self._desk.close)
         if section.door != "off":
             place = AdminPlace(self.config.host.state_dir)
@@ -250,8 +253,17 @@ class Host:
 
     async def _open_window(self, stack: AsyncExitStack, link: ExchangeLink) -> None:
         section = self.config.host
+        state_dir = section.state_dir
+        page = HostPage(
+            self._standing,
+            self._room.recent,
+            self._desk if self.config.admin.door != "off" else None,
+            AdminPlace(state_dir),
+            {bot.bot_id: state_dir / "bots" / bot.plugin_name / "journal" for bot in self.roster.bots},
+            self.clock,
+        )
         self._window = HostWindow(
-            self.roster, self.registry, link.health, host=section.http_host, port=section.http_port
+            self.roster, self.registry, link.health, page, host=section.http_host, port=section.http_port
         )
         stack.push_async_callback(self._window.close)
         await self._window.open()

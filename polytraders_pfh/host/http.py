@@ -1,5 +1,6 @@
-"""The host's window: metrics, bots and their health, on loopback, read-only.
+"""The host's window on loopback: a page for people, and for programs metrics, bots and their health.
 
+GET /                                 the page (see `page`), with /steer, /orders/<id> and /page.css
 GET /metrics                          Prometheus text, or OpenMetrics with exemplars when asked for
 GET /internal/bots                    the manifests, and which bots were kept out and why
 GET /internal/health                  the host's own: 200 green or amber, 503 red
@@ -19,8 +20,10 @@ from prometheus_client.exposition import choose_encoder
 
 from polytraders_pfh.host.discovery import BotRoster, RegisteredBot
 from polytraders_pfh.host.health import HostHealth, bot_health
+from polytraders_pfh.host.page import HostPage, guarded
 
 _SHUTDOWN_S: Final = 1.0
+_MAX_BODY_BYTES: Final = 16 * 1024
 _RED: Final = 503
 
 
@@ -31,6 +34,7 @@ class HostWindow:
         roster: Whose bots.
         registry: Whose metrics.
         health: The host's own health now.
+        page: What people look at.
         host: A loopback address.
         port: 0 takes any free one; `url` says which.
     """
@@ -40,6 +44,7 @@ class HostWindow:
         roster: BotRoster,
         registry: CollectorRegistry,
         health: Callable[[], HostHealth],
+        page: HostPage,
         *,
         host: str,
         port: int,
@@ -47,6 +52,7 @@ class HostWindow:
         self._roster = roster
         self._registry = registry
         self._host_health = health
+        self._page = page
         self._host = host
         self._port = port
         self._runner: web.AppRunner | None = None
@@ -58,9 +64,10 @@ class HostWindow:
         Raises:
             OSError: The port is taken.
         """
-        app = web.Application()
+        app = web.Application(middlewares=[guarded], client_max_size=_MAX_BODY_BYTES)
         app.add_routes(
             [
+                *self._page.routes(),
                 web.get("/metrics", self._metrics),
                 web.get("/internal/bots", self._bots),
                 web.get("/internal/health", self._own_health),
@@ -78,6 +85,7 @@ class HostWindow:
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
+        self._page.close()
 
     async def _metrics(self, request: web.Request) -> web.Response:
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))

@@ -18,6 +18,7 @@ from polytraders_pfh.host.lifecycle import OrderLifecycle
 from polytraders_pfh.host.link import ExchangeLink
 from polytraders_pfh.host.metrics import HostMetrics
 from polytraders_pfh.host.placing import OrderDesk
+from polytraders_pfh.host.recent import RecentReports
 from polytraders_pfh.host.reconcile import Reconciler
 from polytraders_pfh.host.records import OrderRecords
 from polytraders_pfh.host.report_bus import ReportDoor
@@ -41,6 +42,7 @@ class TradeRoom:
 
     Attributes:
         bus: The report bus.
+        recent: The newest reports on their way there.
         dispatcher: Delivers events, and keeps the newest reports that bots returned.
         lifecycle: Every order of the account.
         kill_switch: `signal(active, reason, actor)`.
@@ -72,6 +74,7 @@ class TradeRoom:
         self._tracers = tracers
         self._door = ReportDoor(config, environ, clock)
         self.bus = self._door.bus
+        self.recent = RecentReports(self.bus)
         self._event_keys, events = read_event_keys(config.events, environ)
         self.dispatcher = EventDispatcher(hooks, clock, events, metrics, tracers)
         records = OrderRecords(config.host.state_dir / "orders.jsonl")
@@ -117,7 +120,7 @@ class TradeRoom:
             signer=self._signer,
             kill_switch=self.kill_switch,
             orders=self.lifecycle,
-            reports=self.bus,
+            reports=self.recent,
             hooks=self._hooks,
             tracer_provider=self._tracers,
             metrics_registry=self._registry,

@@ -66,6 +66,7 @@ class Steered:
         await eventually(lambda: any(name == "user" for name, _ in self.feed.open))
         await self.feed.send(order_event(placed.order_id, "10"), "user")
         await eventually(lambda: self.host.executions)
+        await eventually(lambda: self.recorded(Kind.EVENT_ACCEPTED))
         self.order_id = placed.order_id
         return placed.order_id
 

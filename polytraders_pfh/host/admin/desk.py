@@ -6,16 +6,15 @@ A kill switch waits for nothing: neither for other orders, nor for room in any b
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Final
 
 from polytraders_hookspecs import CommandResult, HookResult
 
 from polytraders_pfh.host.admin.orders import Order
 from polytraders_pfh.host.crew import BotCrew
 from polytraders_pfh.host.errors import KillSwitchUnknown
-from polytraders_pfh.host.health import HostHealth, bot_health, worst
 from polytraders_pfh.host.kill import FileKillSwitch, reports_in
-from polytraders_pfh.host.lifecycle import OrderLifecycle
+from polytraders_pfh.host.standing import Standing
 
 _log: Final = logging.getLogger(__name__)
 _BOTS_ANSWER_S: Final = 5.0
@@ -25,17 +24,10 @@ _UNPROVEN: Final = "CANCEL_UNCONFIRMED"
 class AdminDesk:
     """One host's desk for orders by hand."""
 
-    def __init__(
-        self,
-        crew: BotCrew,
-        kill_switch: FileKillSwitch,
-        lifecycle: OrderLifecycle,
-        health: Callable[[], HostHealth],
-    ) -> None:
+    def __init__(self, crew: BotCrew, kill_switch: FileKillSwitch, standing: Standing) -> None:
         self._crew = crew
         self._kill_switch = kill_switch
-        self._lifecycle = lifecycle
-        self._health = health
+        self._standing = standing
         self._killing: set[asyncio.Task[list[HookResult]]] = set()
         self._orders: dict[str, Callable[[Order], Awaitable[CommandResult]]] = {
             "status": self._status,
@@ -58,27 +50,12 @@ class AdminDesk:
         return await self._orders[order.command](order)
 
     async def _status(self, order: Order) -> CommandResult:
-        host = self._health()
-        bots = [bot_health(self._crew.roster, bot, host) for bot in self._crew.roster.bots]
-        refused = [{"plugin": bot.plugin_name, "reason": bot.reason} for bot in self._crew.roster.refused]
-        try:
-            switch: dict[str, Any] = (await self._kill_switch.status()).model_dump()
-        except KillSwitchUnknown as e:
-            switch = {"active": None, "reason": str(e)}
-        status = worst([host.status, *(bot["status"] for bot in bots)])
-        remainders = sum(1 for order in self._lifecycle.open_orders() if order.filled_micro)
-        data = {
-            "status": status,
-            "kill_switch": switch,
-            "open_remainders": remainders,
-            "host": host.members(),
-            "bots": bots,
-            "refused": refused,
-        }
-        modes = ", ".join(f"{bot['bot_id']} {bot['status']} in {bot['mode']}" for bot in bots) or "no bots"
-        on = {True: "ON", False: "off", None: "unknown"}[switch["active"]]
-        message = f"{status}; kill switch {on}; {remainders} open remainders; {modes}"
-        return CommandResult(ok=status != "red", message=message, data=data)
+        data = await self._standing.members()
+        bots = [f"{bot['bot_id']} {bot['status']} in {bot['mode']}" for bot in data["bots"]]
+        switch = {True: "ON", False: "off", None: "unknown"}[data["kill_switch"]["active"]]
+        told = f"{data['status']}; kill switch {switch}; {data['open_remainders']} open remainders"
+        message = f"{told}; {', '.join(bots) or 'no bots'}"
+        return CommandResult(ok=data["status"] != "red", message=message, data=data)
 
     async def _kill(self, order: Order) -> CommandResult:
         """Switch on. The latch is set before anything is awaited, so the answer waits for no bot for long."""
