@@ -72,6 +72,13 @@ def depth_pico(levels: Iterable[Level]) -> int:
     return sum([price * size for price, size in levels])
 
 
+def tick_fault(tick_micro: int | None) -> str | None:
+    """Return what is wrong with a tick size, or None: not known, outside (0, 1), no whole part of one."""
+    if tick_micro is not None and 0 < tick_micro < MICRO and MICRO % tick_micro == 0:
+        return None
+    return f"the tick size was {tick_micro}"
+
+
 def side_fault(levels: Iterable[Level], tick_micro: int) -> str | None:
     """Return what is wrong with one side's levels, or None: off the grid, outside (0, 1), no size."""
     for price, size in levels:
@@ -113,9 +120,8 @@ def view_of(
     bids_best_first = sorted(bids, reverse=True)
     asks_best_first = sorted(asks)
     tick = tick_micro or 0
-    if not 0 < tick < MICRO or MICRO % tick:
-        fault: str | None = f"the tick size was {tick_micro}"
-    else:
+    fault = tick_fault(tick_micro)
+    if fault is None:
         fault = side_fault(bids_best_first, tick) or side_fault(asks_best_first, tick)
         fault = fault or _repeated(bids_best_first) or _repeated(asks_best_first)
         if fault is None and bids_best_first and asks_best_first:

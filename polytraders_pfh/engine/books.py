@@ -21,8 +21,20 @@ from polytraders_hookspecs.events import (
     TickSizeChange,
 )
 
-from polytraders_pfh.core.market import BookView, Side, Trading, crossed_fault, side_fault, view_of
+from polytraders_pfh.core.market import (
+    BookView,
+    Side,
+    Trading,
+    crossed_fault,
+    side_fault,
+    tick_fault,
+    view_of,
+)
 
+_MAX_LEVELS: Final = 10_000
+"""A side with more prices than the finest grid has is no book, and would not be bounded by anything."""
+
+_MAX_TRADES: Final = 10_000
 _DIFFERS: Final = "its best prices differ from those the exchange sent with the last change"
 
 
@@ -69,7 +81,7 @@ class _Kept:
     trading: Trading = Trading.OPEN
     closes_at_ms: int | None = None
     neg_risk: bool | None = None
-    trades: deque[tuple[int, str, int]] = field(default_factory=deque)
+    trades: deque[tuple[int, str, int]] = field(default_factory=lambda: deque(maxlen=_MAX_TRADES))
     view: BookView | None = None
 
 
@@ -182,7 +194,9 @@ class Books:
         self._forget_old_trades(kept, now)
         taker = "SELL" if side is Side.BUY else "BUY"
         traded = sum([size for _, trade_side, size in kept.trades if trade_side == taker])
-        return size_micro * self._window_ms // traded if traded else None
+        full = len(kept.trades) == _MAX_TRADES  # then it reaches back less far than the window
+        window_ms = max(now - kept.trades[0][0], 1) if full else self._window_ms
+        return size_micro * window_ms // traded if traded else None
 
     def _of(self, token_id: str) -> _Kept:
         kept = self._kept.get(token_id)
@@ -208,15 +222,23 @@ class Books:
         if update.neg_risk is not None:
             kept.neg_risk = update.neg_risk
         self._check_levels(kept)
+        self._void_beyond_bounds(kept)
 
     def _check_levels(self, kept: _Kept) -> None:
         tick = kept.tick_micro
         if not tick:
             kept.level_fault = "its tick size is not known"
             return
-        kept.level_fault = side_fault(kept.bids.sizes.items(), tick) or side_fault(
-            kept.asks.sizes.items(), tick
+        kept.level_fault = (
+            tick_fault(tick)
+            or side_fault(kept.bids.sizes.items(), tick)
+            or side_fault(kept.asks.sizes.items(), tick)
         )
+
+    @staticmethod
+    def _void_beyond_bounds(kept: _Kept) -> None:
+        if max(len(kept.bids.prices), len(kept.asks.prices)) > _MAX_LEVELS:
+            kept.bids, kept.asks, kept.known = _Ladder(), _Ladder(), False
 
     def _price_change(self, update: PriceChange) -> None:
         kept = self._kept.get(update.token_id)
@@ -233,6 +255,7 @@ class Books:
         kept.differs = _differs(kept.bids.prices[-1:], update.best_bid_micro) or _differs(
             kept.asks.prices[:1], update.best_ask_micro
         )
+        self._void_beyond_bounds(kept)
 
     def _last_trade(self, update: LastTrade) -> None:
         kept = self._of(update.token_id)
