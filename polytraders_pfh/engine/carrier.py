@@ -75,8 +75,8 @@ class Carrier:
         self._ordered: dict[str, _Ordered] = {}
         self._asking: set[str] = set()
         show = tools.metrics.show
-        show.shown(names.CANCELS_UNCONFIRMED, lambda: self._doubtful(State.CANCEL_UNKNOWN))
-        show.shown(names.POSTS_UNKNOWN, lambda: self._doubtful(State.POST_UNKNOWN))
+        show.shown(names.CANCELS_UNCONFIRMED, lambda: tools.intents.count(State.CANCEL_UNKNOWN))
+        show.shown(names.POSTS_UNKNOWN, lambda: tools.intents.count(State.POST_UNKNOWN))
 
     def start(
         self, fill: Fill, intent: Intent, decision: Decision, span: Span, conclude: Conclude
@@ -271,9 +271,6 @@ class Carrier:
         """Take an order for never arrived. Nothing is posted in its place: the remainder ends here."""
         if intent.state is State.POST_UNKNOWN:
             intent.step(Step.FOUND_ABSENT)
-
-    def _doubtful(self, state: State) -> int:
-        return sum(1 for intent in self._t.intents if intent.state is state)
 
 
 def _instruction(fill: Fill, intent: Intent, decision: Decision) -> CancelReplace:
