@@ -3,12 +3,14 @@
 The key is in this process (`Wallet`) or in another one (`SocketSigner`); nothing else in the host can tell.
 """
 
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from polytraders_hookspecs import SignedOrder, UnsignedOrder
 
 SignatureType = Literal[0, 1, 2, 3]
 """0 EOA, 1 Polymarket proxy, 2 Gnosis Safe, 3 deposit wallet, POLY_1271 (exchange docs, order struct)."""
+
+SIGNATURE_TYPES: Final[tuple[SignatureType, ...]] = (0, 1, 2, 3)
 
 
 class Account(Protocol):

@@ -10,7 +10,7 @@ from typing import Any, Final
 from polytraders_hookspecs import BookSnapshot, Clock, ExchangeReply, SignedOrder
 from polytraders_hookspecs.wire import print_json
 
-from polytraders_pfh.host.account import Account
+from polytraders_pfh.host.account import Account, SignatureType
 from polytraders_pfh.host.auth import ApiCredentials, L2Auth, l1_headers
 from polytraders_pfh.host.calls import ExchangeCalls
 from polytraders_pfh.host.clob_bodies import (
@@ -98,7 +98,8 @@ class ClobAdapter:
                 self._auth = L2Auth(credentials, self._account.address, self._clock)
                 return credentials
         raise ExchangeRefused(
-            f"no API credentials: {said(reply)}; check wallet.key and the exchange's address"
+            f"no API credentials: {said(reply)}; check wallet.key, exchange.rest_url, exchange.chain_id and "
+            "this machine's clock"
         )
 
     async def get_book(self, token_id: str) -> BookSnapshot:
@@ -220,8 +221,22 @@ class ClobAdapter:
             orders += [order_news(members_of(record, "an order")) for record in page]
         return tuple(orders)
 
-    async def balance_micro(self, token_id: str | None = None) -> int:
+    async def version(self) -> ExchangeReply:
+        """Ask which version of the protocol is spoken here (GET /version)."""
+        return await self._public("/version", {}, self._timeouts.read_s)
+
+    async def api_keys(self) -> ExchangeReply:
+        """List this account's API keys, which shows whether the credentials hold."""
+        return await self._calls.read(self._signed, "/auth/api-keys", self._timeouts.read_s)
+
+    async def balance_micro(
+        self, token_id: str | None = None, *, signature_type: SignatureType | None = None
+    ) -> int:
         """Return the balance in millionths: of pUSD, or of one outcome token.
+
+        Args:
+            token_id: Which token's; None is pUSD.
+            signature_type: Which of the key's wallets; None is the one that trades.
 
         Raises:
             ExchangeRefused: The exchange did not answer with a balance.
@@ -229,7 +244,8 @@ class ClobAdapter:
         query = {"asset_type": "COLLATERAL" if token_id is None else "CONDITIONAL"}
         if token_id is not None:
             query["token_id"] = token_id
-        query["signature_type"] = str(self._account.signature_type)
+        kind = self._account.signature_type if signature_type is None else signature_type
+        query["signature_type"] = str(kind)
         reply = await self._calls.read(self._signed, "/balance-allowance", self._timeouts.read_s, query)
         balance = members_of(decode(body_of("GET /balance-allowance", reply)), "the balance").get("balance")
         if not str(balance).isdigit():

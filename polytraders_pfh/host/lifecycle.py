@@ -37,6 +37,7 @@ class OrderLifecycle:
         on_look: Called with the id of an order whose record only the exchange can tell.
         on_unclaimed: Called with each root order that comes in without a strategy of its own.
         on_tokens: Called when the set of tokens with orders changed.
+        maker: The wallet that this host trades for, in lower case; orders of another one are left alone.
         changes: How many orders came in and how many events were offered to bots, so far.
         reconciled: Whether all open orders have been read from the exchange since the start.
     """
@@ -50,10 +51,12 @@ class OrderLifecycle:
         self._metrics = metrics
         self._orders: dict[str, TrackedOrder] = {}
         self._signed: dict[str, tuple[UnsignedOrder, Strategy | None]] = {}
+        self._foreign: dict[str, None] = {}
         self._orphans: dict[str, list[tuple[str, int, bool]]] = {}
         self.on_look: Callable[[str], None] = _ignore
         self.on_unclaimed: Callable[[TrackedOrder], None] = _ignore
         self.on_tokens: Callable[[frozenset[str]], None] = _ignore
+        self.maker = ""
         self.changes = 0
         self.reconciled = False
         dispatcher.on_delivered = self._delivered
@@ -223,10 +226,21 @@ class OrderLifecycle:
         noted = self._signed.pop(news.order_id, None)
         if noted is not None:
             return self._add(self._from_signed(news.order_id, *noted))
+        if self.maker and news.maker and news.maker != self.maker:
+            self._leave_alone(news)
+            return None
         if not news.size_micro or news.standing == "cancelled" or news.order_type in _NEVER_REST:
             self._orphans.pop(news.order_id, None)
             return None
         return self._add(order_from_news(news, news.size_micro))
+
+    def _leave_alone(self, news: OrderNews) -> None:
+        """An order of another wallet of the same key: its remainder cannot be posted again from this one."""
+        if news.order_id not in self._foreign:
+            if len(self._foreign) >= _MAX_ORPHANS:
+                del self._foreign[next(iter(self._foreign))]
+            self._foreign[news.order_id] = None
+            _log.warning("order %s is held by wallet %s, and is left alone", news.order_id, news.maker)
 
     def _from_signed(self, order_id: str, unsigned: UnsignedOrder, strategy: Strategy | None) -> TrackedOrder:
         root = self._orders.get(unsigned.root_order_id) if unsigned.root_order_id else None

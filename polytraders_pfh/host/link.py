@@ -12,6 +12,7 @@ from polytraders_pfh.host.health import HostHealth, host_health
 from polytraders_pfh.host.heartbeat import Heartbeat
 from polytraders_pfh.host.keys import read_credentials
 from polytraders_pfh.host.metrics import HostMetrics
+from polytraders_pfh.host.preflight import Preflight
 from polytraders_pfh.host.transport import ExchangeTransport
 
 
@@ -43,18 +44,27 @@ class ExchangeLink:
         self.clob = ClobAdapter(self._transport, self.wallet, clock, exchange.timeouts, credentials, metrics)
         self.cut = False
         self._log_in = credentials is None
+        beside = config.sidecar is not None
+        self._preflight = Preflight(config, self.clob, self.wallet, clock) if beside else None
         self._heartbeat = Heartbeat(self.clob.heartbeat, clock, metrics) if exchange.heartbeat else None
 
     async def open(self, stack: AsyncExitStack) -> None:
         """Open the session, log in where no credentials were given, send the first beat.
 
+        A sidecar asks first whether this is the exchange, and the account, that the config means.
+
         Raises:
+            ConfigError: It is another; says what to change. Nothing was sent but questions.
             ExchangeRefused: It gave no API credentials.
         """
         await self._transport.open()
         stack.push_async_callback(self._transport.close)
+        if self._preflight is not None:
+            await self._preflight.addresses()
         if self._log_in:
             await self.clob.log_in()
+        if self._preflight is not None:
+            await self._preflight.account()
         if self._heartbeat is not None:
             # Until the first accepted beat nothing is posted.
             self.clob.gate.guard = self._heartbeat.obstacle

@@ -48,6 +48,7 @@ class OrderNews:
     standing: Standing
     order_type: str = ""
     expiration_s: int = 0
+    maker: str = ""
     ts_ms: int | None = None
 
 
@@ -250,6 +251,7 @@ def order_news(members: Mapping[str, Any]) -> OrderNews:
         standing=_standing(members),
         order_type=order_type if isinstance(order_type, str) else "",
         expiration_s=_expiration_s(members.get("expiration")),
+        maker=str(members.get("maker_address") or "").lower(),
         ts_ms=millis(members.get("timestamp")),
     )
 

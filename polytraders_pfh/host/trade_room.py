@@ -79,6 +79,7 @@ class TradeRoom:
         self.dispatcher = EventDispatcher(hooks, clock, events, metrics, tracers)
         records = OrderRecords(config.host.state_dir / "orders.jsonl")
         self.lifecycle = OrderLifecycle(self.dispatcher, records, clock, metrics)
+        self.lifecycle.maker = link.wallet.maker.lower()
         if config.sidecar is not None:
             self.lifecycle.on_unclaimed = Adoption(config.sidecar).take
         self.kill_switch = FileKillSwitch(config.kill_switch_file, hooks, clock)
