@@ -3,12 +3,15 @@
 import asyncio
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 from support.fake_host import NOW_MS, ROOT, FakeHost, Resting, book, partial
 
 from polytraders_pfh.cli import main
+from polytraders_pfh.core import basis as core_basis
+from polytraders_pfh.core.policy import Decision, decide
 from polytraders_pfh.ops.story import Story
 
 
@@ -61,3 +64,38 @@ def test_directory_without_a_journal_is_one_sentence_and_exit_code_1(tmp_path: P
 
     assert done.exit_code == 1
     assert "holds neither segments nor exports of a journal" in done.output
+
+
+def test_decisions_are_made_again_and_counted(journal: Path) -> None:
+    done = CliRunner().invoke(main, ["replay-decisions", str(journal)])
+
+    assert (done.exit_code, done.output) == (
+        0,
+        "1 decisions were made again from their recorded inputs; 1 came out byte for byte as recorded\n",
+    )
+
+
+def test_altered_rule_is_exit_code_1_and_names_what_differs(
+    journal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def timid(*inputs: Any) -> Decision:
+        return decide(*inputs)._replace(size_micro=1)
+
+    monkeypatch.setattr(core_basis, "decide", timid)
+    done = CliRunner().invoke(main, ["replay-decisions", str(journal)])
+
+    assert done.exit_code == 1
+    assert "1 differ; the first is record 2, order 0xc3c3" in done.output
+    assert "size_micro was 396820000, is now 1" in done.output
+
+
+def test_counts_are_json_for_a_program(journal: Path) -> None:
+    done = CliRunner().invoke(main, ["replay-decisions", str(journal), "--json"])
+
+    assert json.loads(done.output) == {
+        "ok": True,
+        "decisions": 1,
+        "reproduced": 1,
+        "first_difference": "",
+        "lacking": [],
+    }

@@ -1,5 +1,6 @@
-"""`explain`: an order's story, in colours for a person, plain for a file, JSON for a program."""
+"""What was decided and why: an order's story, and every decision made again."""
 
+import json
 import sys
 from pathlib import Path
 from typing import Final
@@ -55,6 +56,27 @@ def explain(journal: Path, any_id: str, as_json: bool) -> None:
             from polytraders_pfh.ops.telling import plain_text  # noqa: PLC0415
 
             click.echo(plain_text(found), nl=False)
+
+
+@click.command("replay-decisions")
+@journal_argument
+@json_option
+def replay_decisions(journal: Path, as_json: bool) -> None:
+    """Make every recorded decision again from its recorded inputs; it must come out byte for byte.
+
+    JOURNAL is as for `explain`. The exit code is 1 when a decision differs or its inputs are not there, so
+    run it with a new version over the journals of the old one before it goes live.
+    """
+    with sentences("host"):
+        from polytraders_pfh.ops.replaying import replay_decisions as replay  # noqa: PLC0415
+
+        found = replay(journal)
+        if as_json:
+            click.echo(json.dumps(found.as_json(), indent=1))
+        else:
+            for sentence in found.sentences:
+                click.echo(sentence)
+        sys.exit(0 if found.ok else EXIT_FAILED)
 
 
 def _show(found: object) -> None:

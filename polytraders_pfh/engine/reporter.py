@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 from opentelemetry.trace import Span, get_current_span
 from polytraders_hookspecs.events import SignedEvent
@@ -19,9 +19,8 @@ from polytraders_pfh.core.reasons import TEXTS, Reason, Severity
 from polytraders_pfh.engine.endings import Ending
 from polytraders_pfh.engine.intake import Rejected
 from polytraders_pfh.engine.intents import Intent
-from polytraders_pfh.engine.journal import Kind, Record
-from polytraders_pfh.engine.journal.records import Facts
 from polytraders_pfh.engine.outbox import Outbox
+from polytraders_pfh.engine.recorded import Kept, accepted, begun_late, record_of
 from polytraders_pfh.engine.reporting import (
     FINAL,
     FIRST,
@@ -63,17 +62,6 @@ class Work:
     basis: Basis | None = None
 
 
-class _Kept(NamedTuple):
-    """A report on its way to the log. `by` is who ordered it, where no event did."""
-
-    report: ExecutionReport
-    payload: bytes
-    first: bool = False
-    basis: Basis | None = None
-    decision: Decision | None = None
-    by: str = ""
-
-
 class Reporter:
     """Writes reports, and is the only one who does."""
 
@@ -81,7 +69,7 @@ class Reporter:
         self._t = tools
         self._outbox = outbox
         tools.metrics.show.choice(names.MODE, lambda: tools.mode.now.value)
-        self._reports: list[_Kept] = []
+        self._reports: list[Kept] = []
         self.dust = Recent()
         self.aborts = Recent()
 
@@ -100,7 +88,7 @@ class Reporter:
         report, payload = self._composed(work, intent, decision, ending, final=final, step=step)
         first = step is None and interim is None and not work.answer.carried
         by = step if final and step is not None else ""
-        self._keep(_Kept(report, payload, first, work.basis, decision, by))
+        self._keep(Kept(report, payload, first, work.basis, decision, by))
         work.basis = None
         if final:
             self._watch(work, decision, report)
@@ -143,7 +131,7 @@ class Reporter:
     def publish(self, report: ExecutionReport) -> None:
         """Have a final report that was composed elsewhere counted, recorded and published."""
         self._t.metrics.decisions[report.verdict].inc()
-        self._keep(_Kept(report, report.to_json()))
+        self._keep(Kept(report, report.to_json()))
 
     async def reject(self, envelope: SignedEvent, e: Rejected, span: Span | None = None) -> ExecutionReport:
         """Report an event that was refused; nothing of it was touched.
@@ -156,7 +144,7 @@ class Reporter:
             str(e), envelope.signature, envelope.event_ts_ms, self._t.clock.now_ms(), self._t.mode.now.value
         )
         note(get_current_span() if span is None else span, report)
-        self._keep(_Kept(report, report.to_json()))
+        self._keep(Kept(report, report.to_json()))
         return report
 
     async def hold_unhandled(
@@ -189,7 +177,7 @@ class Reporter:
         self.publish(report)
         return report
 
-    def _keep(self, kept: _Kept) -> None:
+    def _keep(self, kept: Kept) -> None:
         """Have the report recorded, and published once that is durable, as soon as the loop turns."""
         self._reports.append(kept)
         if len(self._reports) == 1:
@@ -202,38 +190,25 @@ class Reporter:
         """
         fill, pending = work.fill, Ending(Reason.PARTIAL_FILL_PENDING)
         _, payload = self._composed(work, intent, decision, pending, final=False)
-        at_ms, decided = self._t.clock.now_ms(), {}
+        at_ms, decided = self._t.clock.now_ms(), ""
         if work.basis is not None:
-            decided = {"decided": encode(work.basis, decision)}
-            work.basis = None
+            decided, work.basis = encode(work.basis, decision), None
         if work.interim is not None:  # its acceptance is on record since it was shed
-            facts = {"action": decision.action.value, "row": decision.row, "confirmed": True} | decided
-            root = intent.root_order_id
-            self._t.journal.append(Record(Kind.DECIDED, at_ms, fill.trace_id, root, fill.order_id, facts))
-        self._accept(at_ms, fill.trace_id, fill.order_id, fill.event_ts_ms, payload, decided)
-
-    def _accept(
-        self,
-        at_ms: int,
-        trace_id: str,
-        order_id: str,
-        event_ts_ms: int,
-        payload: bytes = b"",
-        decided: Facts | None = None,
-    ) -> None:
-        facts = {"event_ts_ms": event_ts_ms, **(decided or {})}
-        self._t.journal.append(Record(Kind.EVENT_ACCEPTED, at_ms, trace_id, "", order_id, facts, payload))
+            self._t.journal.append(begun_late(at_ms, fill, intent, decision, decided))
+        moment = (at_ms, fill.trace_id, fill.order_id, fill.event_ts_ms)
+        self._t.journal.append(accepted(*moment, payload, decided))
 
     def flush(self) -> None:
         """Hand what was reported since the last turn of the loop to journal and bus, in order."""
         reports, self._reports = self._reports, []
         for kept in reports:
             # The report first: an event that is on record as accepted is never without one.
-            self._outbox.offer(_record_of(kept))
+            self._outbox.offer(record_of(kept))
             report = kept.report
             if kept.first and report.event_ts_ms is not None:
                 order_id, trace_id = report.order_id or "", report.trace_id or ""
-                self._accept(report.evaluated_at_ms, trace_id, order_id, report.event_ts_ms)
+                moment = (report.evaluated_at_ms, trace_id, order_id, report.event_ts_ms)
+                self._t.journal.append(accepted(*moment))
 
     def _watch(self, work: Work, decision: Decision | None, report: ExecutionReport) -> None:
         """Count and trace what was decided. Nothing here changes it."""
@@ -255,34 +230,6 @@ class Reporter:
         describe(span, report, decision)
         if DECISIONS_LOG.isEnabledFor(logging.DEBUG):
             DECISIONS_LOG.debug("%s", developer_log(report))
-
-
-def _record_of(kept: _Kept) -> Record:
-    report = kept.report
-    facts: dict[str, str | int | bool | None] = {
-        "report_id": report.report_id,
-        "verdict": report.verdict,
-        "final": report.final,
-        "event_ts_ms": report.event_ts_ms,
-    }
-    if kept.first:
-        facts["first"] = True
-    if kept.by:
-        facts["by"] = kept.by
-    if kept.basis is not None and kept.decision is not None:
-        facts["decided"] = encode(kept.basis, kept.decision)
-    return Record(
-        Kind.REPORTED,
-        report.evaluated_at_ms,
-        report.trace_id or "",
-        report.root_order_id or "",
-        report.order_id or "",
-        facts,
-        payload=kept.payload,
-        message_id=report.report_id,
-        partition_key=report.trace_id or report.report_id,
-        traceparent=report.traceparent or "",
-    )
 
 
 def fill_of(intent: Intent, at_ms: int) -> Fill:
