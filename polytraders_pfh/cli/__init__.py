@@ -19,6 +19,7 @@ from polytraders_pfh import __version__
 from polytraders_pfh.cli.checking import config
 from polytraders_pfh.cli.explaining import explain, replay_decisions
 from polytraders_pfh.cli.handing_over import assets
+from polytraders_pfh.cli.promoting import gates
 from polytraders_pfh.cli.reading import verify
 from polytraders_pfh.cli.running import demo, host, paper, replay, signer
 from polytraders_pfh.cli.steering import kill, mode, reset_kill, status, tell_bot
@@ -34,5 +35,5 @@ def main() -> None:
 
 _RUNNING = (demo, replay, paper, host, signer)
 _STEERING = (status, mode, kill, reset_kill, tell_bot)
-for command in (*_RUNNING, *_STEERING, config, verify, explain, replay_decisions, assets):
+for command in (*_RUNNING, *_STEERING, config, verify, explain, replay_decisions, gates, assets):
     main.add_command(command)

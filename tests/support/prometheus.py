@@ -103,12 +103,14 @@ class Prometheus:
 
 
 @asynccontextmanager
-async def prometheus(directory: Path, scraped_url: str, scrape_ms: int = 250) -> AsyncIterator[Prometheus]:
+async def prometheus(
+    directory: Path, scraped_url: str | None, scrape_ms: int = 250
+) -> AsyncIterator[Prometheus]:
     """Run Prometheus with the shipped rules on a free port, scraping `scraped_url` (with its /metrics).
 
     Args:
-        directory: Where its config and database go; created when missing.
-        scraped_url: The host's window, for example `host.url`.
+        directory: Where its config and database go; created when missing. A database in `data` is taken.
+        scraped_url: The host's window, for example `host.url`; None scrapes nothing.
         scrape_ms: How often it scrapes, and looks at its rules.
     """
     binary = tool("prometheus")
@@ -147,14 +149,13 @@ async def _scraped(server: Prometheus) -> bool:
     return [target["health"] for target in targets] == ["up"]
 
 
-def _config(scraped_url: str, every_ms: int) -> str:
+def _config(scraped_url: str | None, every_ms: int) -> str:
+    targets = [] if scraped_url is None else [urlsplit(scraped_url).netloc]
     return json.dumps(
         {
             "global": {"scrape_interval": f"{every_ms}ms", "evaluation_interval": f"{every_ms}ms"},
             "rule_files": ["alerts.yaml"],
-            "scrape_configs": [
-                {"job_name": "host", "static_configs": [{"targets": [urlsplit(scraped_url).netloc]}]}
-            ],
+            "scrape_configs": [{"job_name": "host", "static_configs": [{"targets": targets}]}],
         }
     )
 
