@@ -42,8 +42,8 @@ def gates(
     of the partial fills were dust. JOURNAL is as for `explain`. Too little evidence refuses; the exit code is
     1 unless every gate that was asked for is passed.
 
-    Going down needs no gate: lower `mode` in the config, or at once with the command `mode` of the running
-    bot, which also holds back what has not been sent.
+    Going down needs no gate: `polytraders-pfh mode shadow_only` lowers it while the host runs, at once, and
+    holds back what has not been sent; or lower `mode` in the config.
     """
     with sentences("host"):
         from polytraders_pfh.ops.gates import evaluate  # noqa: PLC0415

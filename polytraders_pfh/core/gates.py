@@ -2,7 +2,7 @@
 
 Only evidence promotes, and too little of it refuses. What the card leaves open is settled here, to the
 careful side: how long a run may be silent, how many chases and fills make a run, how old it may be. Going
-down needs no gate: the mode in the config, or the `mode` command, at any time.
+down needs no gate: the `mode` command while the host runs, or the mode in the config.
 """
 
 from collections.abc import Iterable

@@ -14,6 +14,18 @@ from polytraders_hookspecs import specs
 from pydantic import BaseModel
 
 from polytraders_pfh.config import Settings
+from polytraders_pfh.core.gates import (
+    DAY_MS,
+    DUST_PERCENT,
+    HOUR_MS,
+    LEAST_CHASES,
+    LEAST_FILLS,
+    LIVE_RUN_MS,
+    LIVE_SILENCE_MS,
+    LONGEST_AGE_MS,
+    SHADOW_RUN_MS,
+    SHADOW_SILENCE_MS,
+)
 from polytraders_pfh.core.lifecycle import diagram
 from polytraders_pfh.core.reasons import TEXTS
 from polytraders_pfh.host.metrics import HOST_METRICS
@@ -131,6 +143,30 @@ One object, `Story`. Amounts are decimal texts, times Unix milliseconds; what is
 
 | object | field | type |
 |---|---|---|"""
+
+GATES: Final = f"""
+## Promotion gates
+
+`polytraders-pfh gates JOURNAL` computes the card's three, each with its figure, threshold and evidence by
+record number; anything that is missing refuses. What the card leaves open is settled in
+`polytraders_pfh/core/gates.py`.
+
+| gate | evidence | passes |
+|---|---|---|
+| `to_shadow` | a JUnit report of the tests, `--junit FILE` | no test failed, dust and thin-book scenarios \
+passed, at most 1 in 20 was skipped |
+| `to_limited_live` | the latest run of `shadow_only` reports in the journal | {SHADOW_RUN_MS // HOUR_MS} h \
+without a silence of more than {SHADOW_SILENCE_MS // HOUR_MS} h, at least {LEAST_CHASES} chase orders, none \
+beyond original_price ± chase_max_ticks x tick_size |
+| `to_general_live` | the latest run of `limited_live` reports in the journal, and with `--prometheus URL` \
+`{DECISIONS.full_name}` over the same time | {LIVE_RUN_MS // DAY_MS} days without a silence of more than \
+{LIVE_SILENCE_MS // HOUR_MS} h, at least {LEAST_FILLS} partial fills, dust cancels below \
+{DUST_PERCENT}%, both counts within 1% of the fills |
+
+A run that ended more than {LONGEST_AGE_MS // DAY_MS} days ago is none. Going down needs no gate:
+`polytraders-pfh mode shadow_only` lowers the mode while the host runs, at once, and holds back what has not
+been sent; or lower `mode` in the config. A host that acts on the real exchange asks `core.gates.refusal`
+first: it wants the gate of its mode passed, or an override with a name and a reason."""
 
 SETTINGS_HEAD: Final = """
 ## Configuration
@@ -269,6 +305,7 @@ def document() -> str:
     lines.append(HEALTH_HEAD)
     lines += [f"| `{name}` | {meaning} |" for name, meaning in FIGURES.items()]
     lines += [STORY_HEAD.format(SCHEMA_VERSION), *story()]
+    lines.append(GATES)
     lines.append(SETTINGS_HEAD)
     lines += [f"| `{path}` | {shown(value)} | {MEANINGS[path]} |" for path, value in settings(Settings)]
     return "\n".join(lines) + "\n"

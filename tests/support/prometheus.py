@@ -133,7 +133,7 @@ async def prometheus(
         drain = asyncio.create_task(_drain(process.stderr))
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session:
             server = Prometheus(url, session)
-            await server.until(_scraped, _UP_WITHIN_S)
+            await server.until(_ready if scraped_url is None else _scraped, _UP_WITHIN_S)
             yield server
     finally:
         await _stop(process)
@@ -141,10 +141,14 @@ async def prometheus(
             await drain
 
 
-async def _scraped(server: Prometheus) -> bool:
+async def _ready(server: Prometheus) -> bool:
     async with server.session.get(f"{server.url}/-/ready") as answer:
-        if answer.status != 200:
-            return False
+        return answer.status == 200
+
+
+async def _scraped(server: Prometheus) -> bool:
+    if not await _ready(server):
+        return False
     targets = (await server.ask("targets", state="active"))["activeTargets"]
     return [target["health"] for target in targets] == ["up"]
 
