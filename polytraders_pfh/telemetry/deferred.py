@@ -4,7 +4,9 @@ Sorting one value into buckets costs as much as several steps of a decision, and
 between two scrapes.
 """
 
+from collections import deque
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Histogram, Metric
@@ -16,14 +18,15 @@ _MOST_ASIDE: Final = 4_096
 class DeferredHistogram(Collector):
     """Like a Histogram without labels; at most a few thousand values are put aside.
 
-    An exemplar bears the time at which it was sorted, not the one at which it was put aside.
+    An exemplar bears the time at which it was sorted, not the one at which it was put aside. Whoever looks
+    may do so in a thread of its own, as many hosts serve their metrics.
     """
 
     def __init__(
         self, name: str, documentation: str, buckets: tuple[float, ...], registry: CollectorRegistry
     ) -> None:
         self._histogram = Histogram(name, documentation, buckets=buckets, registry=None)
-        self._aside: list[tuple[float, dict[str, str] | None]] = []
+        self._aside: deque[tuple[float, dict[str, str] | None]] = deque()
         registry.register(self)
 
     def observe(self, value: float, exemplar: dict[str, str] | None = None) -> None:
@@ -42,6 +45,6 @@ class DeferredHistogram(Collector):
         return self._histogram.collect()
 
     def _sort(self) -> None:
-        aside, self._aside = self._aside, []
-        for value, exemplar in aside:
-            self._histogram.observe(value, exemplar)
+        with suppress(IndexError):
+            while True:
+                self._histogram.observe(*self._aside.popleft())

@@ -4,6 +4,7 @@ A child that is made with its metric is scraped as 0 before anything happens, so
 see the first time; and a value that is not in the table has no child to be counted on.
 """
 
+import math
 from collections.abc import Callable
 from functools import partial
 
@@ -40,8 +41,11 @@ class Instruments:
         return {value: made.labels(value) for value in _values(metric)}
 
     def shown(self, metric: Metric, read: Callable[[], float]) -> None:
-        """Make a gauge that is read when somebody looks."""
-        self.gauge(metric).set_function(read)
+        """Make a gauge that is read when somebody looks, maybe from another thread.
+
+        What cannot be read just then, since it is changing, shows as NaN: it must not cost the whole scrape.
+        """
+        self.gauge(metric).set_function(partial(_read, read))
 
     def choice(self, metric: Metric, read: Callable[[], str]) -> None:
         """Make a gauge that is 1 at the value that is read when somebody looks, and 0 at every other."""
@@ -62,6 +66,13 @@ class Instruments:
     def deferred(self, metric: Metric, buckets: Buckets) -> DeferredHistogram:
         """Make a histogram whose buckets are filled when somebody looks."""
         return DeferredHistogram(metric.full_name, metric.meaning, buckets, self._registry)
+
+
+def _read(read: Callable[[], float]) -> float:
+    try:
+        return float(read())
+    except Exception:
+        return math.nan
 
 
 def _is(read: Callable[[], str], value: str) -> float:

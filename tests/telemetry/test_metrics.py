@@ -20,7 +20,7 @@ from polytraders_hookspecs import (
     otel_trace_id,
 )
 from polytraders_hookspecs.tracing import PolytradersIdGenerator
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from support.eventually import eventually
@@ -43,6 +43,8 @@ from polytraders_pfh.engine import sequencer
 from polytraders_pfh.engine.journal.segment import Segment
 from polytraders_pfh.engine.plan import Plan, plan_on
 from polytraders_pfh.telemetry import names
+from polytraders_pfh.telemetry.deferred import DeferredHistogram
+from polytraders_pfh.telemetry.instruments import Instruments
 from polytraders_pfh.telemetry.names import METRICS, Metric
 
 MakeHost = Callable[..., Awaitable[FakeHost]]
@@ -473,6 +475,38 @@ async def test_the_mode_in_force_and_no_other_shows_as_1(make_host: MakeHost, mo
     assert {m.value: host.sample("mode", {"mode": m.value}) for m in Mode} == {
         m.value: float(m.value == mode) for m in Mode
     }
+
+
+def test_a_gauge_that_cannot_be_read_costs_no_other_metric() -> None:
+    def changing() -> float:
+        raise RuntimeError("dictionary changed size during iteration")
+
+    registry = CollectorRegistry()
+    make = Instruments(registry)
+    make.shown(names.IN_FLIGHT, changing)
+    make.shown(names.ACTIVE_INTENTS, lambda: 3)
+
+    text = generate_latest(registry).decode()
+    assert f"\n{names.IN_FLIGHT.full_name} NaN\n" in text
+    assert f"\n{names.ACTIVE_INTENTS.full_name} 3.0\n" in text
+
+
+def test_a_scrape_in_another_thread_misses_no_observation() -> None:
+    registry, stop = CollectorRegistry(), threading.Event()
+    deferred = DeferredHistogram("waits", "Waits.", (0.1,), registry)
+
+    def scrape() -> None:
+        while not stop.is_set():
+            generate_latest(registry)
+
+    scraping = threading.Thread(target=scrape)
+    scraping.start()
+    for _ in range(30_000):
+        deferred.observe(0.05)
+    stop.set()
+    scraping.join()
+
+    assert registry.get_sample_value("waits_count") == 30_000
 
 
 @pytest.mark.parametrize("derived", [True, False])
