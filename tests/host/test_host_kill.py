@@ -121,7 +121,7 @@ async def test_an_on_whose_file_failed_is_not_undone_by_an_earlier_off(
 ) -> None:
     s = stage(tmp_path / "kill")
     await s.switch.signal(True, "first", "ann")
-    monkeypatch.setattr(kill, "_create", lambda _path, _reason: "No space left on device")
+    monkeypatch.setattr(kill, "write_kill_file", lambda _path, _reason: "No space left on device")
 
     off = asyncio.create_task(s.switch.signal(False, "over", "ann"))
     await asyncio.sleep(0)

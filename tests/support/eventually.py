@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 
-async def eventually(condition: Callable[[], object], within_s: float = 10.0) -> None:
+async def eventually(condition: Callable[[], object], within_s: float = 60.0) -> None:
     """Return as soon as `condition()` is true; fail when it is not within the time."""
     try:
         async with asyncio.timeout(within_s):
