@@ -141,6 +141,13 @@ def show_sdk(found: Mapping[str, Rounds]) -> None:
     )
     name = "to post acknowledged"
     for warmth, rounds in found.items():
+        for theirs in ("native", "coincurve"):
+            floor, sdk = rounds["floor", "coincurve"], rounds["sdk", theirs]
+            most = ratio(sdk, floor, name, "whole, sqlite")
+            print(
+                f"{warmth:<6}{theirs:<12}{'the floor':<12}{over_rounds(sdk, name):>9.0f}"
+                f"{over_rounds(floor, 'whole, sqlite'):>9.0f}{most:>7.2f}x   its six requests and one commit, bare"
+            )
         for theirs, mine, target in pairs:
             sdk, ours = rounds["sdk", theirs], rounds["ours", mine]
             value = ratio(sdk, ours, name, name)
