@@ -146,7 +146,7 @@ def show_sdk(found: Mapping[str, Rounds]) -> None:
             most = ratio(sdk, floor, name, "whole, sqlite")
             print(
                 f"{warmth:<6}{theirs:<12}{'the floor':<12}{over_rounds(sdk, name):>9.0f}"
-                f"{over_rounds(floor, 'whole, sqlite'):>9.0f}{most:>7.2f}x   its six requests and one commit, bare"
+                f"{over_rounds(floor, 'whole, sqlite'):>9.0f}{most:>7.2f}x   bare requests, one commit"
             )
         for theirs, mine, target in pairs:
             sdk, ours = rounds["sdk", theirs], rounds["ours", mine]
