@@ -4,7 +4,7 @@ What the exchange said about its limits is respected for reads here: they wait, 
 Posts are kept back before they come here (`post_gate`), cancels never are.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any, Final, Literal
 
 from polytraders_hookspecs import Clock, ExchangeReply
@@ -34,6 +34,7 @@ class ExchangeCalls:
     Attributes:
         trading: The exchange's mode, as far as it has said.
         limits: The exchange's rate limits, as far as it has said.
+        killed: Whether the kill switch is on.
         reach: Whether its trading side and its public side answered the last request.
     """
 
@@ -42,6 +43,7 @@ class ExchangeCalls:
         self._clock = clock
         self.trading = TradingStatusBoard(clock)
         self.limits = RateLimits(clock)
+        self.killed: Callable[[], bool] = lambda: False
         self.reach: dict[Literal["clob_auth", "clob_public"], Reach] = {
             "clob_auth": "not asked yet",
             "clob_public": "not asked yet",
@@ -50,15 +52,16 @@ class ExchangeCalls:
     async def read(
         self, auth: L2Auth | None, path: str, timeout_s: float, query: dict[str, str] | None = None
     ) -> ExchangeReply:
-        """Read, after any known limit of reads; when that outlasts `timeout_s`, answer so at once."""
+        """Read, after any known limit of its group; when that outlasts `timeout_s`, answer so at once."""
         started_ns = self._clock.monotonic_ns()
         left_s = timeout_s
-        while (limited_ms := self.limits.left_ms("reads")) > 0:
+        group: Group = "reads" if auth else "books"
+        while (limited_ms := self.limits.left_ms(group)) > 0:
             if limited_ms >= left_s * 1000:
                 return over_limit(f"GET {path}", limited_ms, self._clock.now_ms())
             await self._clock.sleep(limited_ms / 1000)
             left_s = timeout_s - (self._clock.monotonic_ns() - started_ns) / _NS
-        return await self.send("GET", path, b"", left_s, auth=auth, query=query, group="reads")
+        return await self.send("GET", path, b"", left_s, auth=auth, query=query, group=group)
 
     async def read_pages(
         self, auth: L2Auth, path: str, query: dict[str, str], timeout_s: float
@@ -83,20 +86,30 @@ class ExchangeCalls:
         auth: L2Auth | None,
         query: dict[str, str] | None = None,
         group: Group | None = None,
+        cost: int = 1,
         lane: Lane = "ordinary",
     ) -> ExchangeReply:
-        """Send one request now. `group` None spends of no budget that the exchange counts for trading."""
+        """Send one request now. `group` None spends of no budget that the exchange counts for trading.
+
+        While the kill switch is on nothing is posted, and whatever is sent serves its cancels.
+        """
         headers = auth.headers(method, path, body) if auth else {}
         if group is not None:
-            self.limits.sending(group)
+            self.limits.sending(group, cost)
         reply = _NO_ANSWER
         try:
             reply = await self._transport.send(
-                method, path, timeout_s=timeout_s, query=query, body=body, headers=headers, lane=lane
+                method,
+                path,
+                timeout_s=timeout_s,
+                query=query,
+                body=body,
+                headers=headers,
+                lane="first" if self.killed() else lane,
             )
         finally:
             if group is not None:
-                self.limits.answered(group, reply)
+                self.limits.answered(group, reply, cost)
         self.reach["clob_auth" if auth else "clob_public"] = "reachable" if reply.status else "unreachable"
         self.trading.heard(reply)
         return reply

@@ -5,6 +5,7 @@ the exchange said about its limits and modes is respected: a post that it is kno
 without being sent (`post_gate`), a read waits within its own deadline (`calls`), a cancel always goes.
 """
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from polytraders_hookspecs import BookSnapshot, Clock, ExchangeReply, SignedOrder
@@ -71,6 +72,10 @@ class ClobAdapter:
         self.trading, self.limits = self._calls.trading, self._calls.limits
         self.reach = self._calls.reach
         self.gate = PostGate(self.trading, self.limits, clock, metrics)
+
+    def hurry_while(self, killed: Callable[[], bool]) -> None:
+        """Let every request pass those that wait for connections, as long as the kill switch is on."""
+        self._calls.killed = killed
 
     def __repr__(self) -> str:
         return f"ClobAdapter({self._account.address})"
@@ -165,7 +170,14 @@ class ClobAdapter:
             )
         body = compact(list(order_ids))
         return await self._calls.send(
-            "DELETE", "/orders", body, timeout_s, auth=self._signed, group="cancels", lane="first"
+            "DELETE",
+            "/orders",
+            body,
+            timeout_s,
+            auth=self._signed,
+            group="cancels",
+            cost=len(order_ids),
+            lane="first",
         )
 
     async def post_order(self, order: SignedOrder) -> ExchangeReply:

@@ -54,13 +54,11 @@ def host_health(clob: ClobAdapter, heartbeat: Heartbeat | None) -> HostHealth:
     limited_ms: dict[str, int] = {group: clob.limits.left_ms(group) for group in GROUPS}
     trading = clob.trading.now()
     red, amber = _unreachable(clob.reach["clob_auth"], clob.reach["clob_public"])
-    if heartbeat and pulse == "silent":
+    if heartbeat and pulse in {"silent", "contested"}:
         red.insert(0, f"no order is posted: {heartbeat.obstacle()}")
     amber += [f"{group} are limited for {ms} ms" for group, ms in limited_ms.items() if ms]
     if trading != "open":
         amber.append(f"trading is {trading.replace('_', '-')}")
-    if pulse == "contested":
-        amber.append("another sender moves this key's heartbeat ids; give each sender a key of its own")
     status: Status = "red" if red else "amber" if amber else "green"
     reach = clob.reach
     return HostHealth(

@@ -4,7 +4,7 @@ Opt-in (`[exchange] heartbeat = true`). After the first accepted beat the exchan
 the API key once more than ten seconds pass without one (exchange docs, /v1/heartbeats), after a clean stop of
 the host as after a crash. Each beat carries the id that the one before was answered with. The chain belongs
 to the key: two senders break each other's ids, and the one that lives keeps the dead one's orders alive, so a
-key has one owner, and a chain that somebody else moves is shown.
+key has one owner: while somebody else moves the chain nothing is posted.
 """
 
 import logging
@@ -30,6 +30,10 @@ _MAX_ID: Final = 200
 _OK: Final = 200
 _WRONG_ID: Final = 400
 
+CONTESTED: Final = (
+    "another sender moves this key's heartbeat ids, so the exchange would not notice the end of this host; "
+    "give each sender a key of its own"
+)
 Pulse = Literal["steady", "contested", "silent"]
 
 
@@ -62,13 +66,15 @@ class Heartbeat:
 
     @property
     def pulse(self) -> Pulse:
-        """How it stands: steady, contested (healthy, but another sender moves the chain), or silent."""
+        """How it stands: steady, contested (beats are taken, and another sender moves the chain), silent."""
         if not self.healthy:
             return "silent"
         return "contested" if self._moved_in_a_row >= _CONTESTED_AFTER else "steady"
 
     def obstacle(self) -> str:
         """Return why no order may be posted now, or an empty text."""
+        if self.pulse == "contested":
+            return CONTESTED
         if self.healthy:
             return ""
         if self._accepted_ns is None:

@@ -47,6 +47,11 @@ class FileKillSwitch:
         self._writing = asyncio.Lock()
         self._telling: set[asyncio.Task[list[HookResult]]] = set()
 
+    @property
+    def on(self) -> bool:
+        """Whether it has been seen on and not been reset; reads nothing."""
+        return self._latched is not None
+
     async def status(self) -> KillSwitchStatus:
         """Return the state now.
 

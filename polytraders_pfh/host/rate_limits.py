@@ -1,8 +1,9 @@
 """What the exchange said about its rate limits, for each group of calls, and how long a limit still holds.
 
-Three groups have budgets of their own: posts, cancels, reads. Sources are the headers of every answer,
-`Poly-RateLimit-Remaining` and `-Reset` (unix seconds), and of a refusal (429) `Retry-After` (exchange docs,
-trading rate limits). Who does what with a limit: posts inside one are not sent, reads wait, cancels go.
+Four groups have budgets of their own: posts, cancels, readings of the account, books and markets. Sources are
+the headers of every answer, `Poly-RateLimit-Remaining` and `-Reset` (unix seconds), and of a refusal (429)
+`Retry-After` (exchange docs, trading rate limits). Who does what with a limit: posts inside one are not sent,
+reads wait, cancels go.
 """
 
 from typing import Final, Literal
@@ -11,8 +12,8 @@ from polytraders_hookspecs import Clock, ExchangeReply
 
 from polytraders_pfh.host.hints import LONGEST_S, header_int, longest, retry_after_s
 
-Group = Literal["posts", "cancels", "reads"]
-GROUPS: Final[tuple[Group, ...]] = ("posts", "cancels", "reads")
+Group = Literal["posts", "cancels", "reads", "books"]
+GROUPS: Final[tuple[Group, ...]] = ("posts", "cancels", "reads", "books")
 
 _TOO_MANY: Final = 429
 _FALLBACK_S: Final = 1
@@ -38,14 +39,17 @@ class RateLimits:
         left_ns = self._budgets[group].limited_until_ns() - self._clock.monotonic_ns()
         return max(0, -(-left_ns // _NS_PER_MS))
 
-    def sending(self, group: Group) -> None:
-        """Take in that one request is on its way: it spends of what is known to be left."""
-        self._budgets[group].sending()
+    def sending(self, group: Group, cost: int = 1) -> None:
+        """Take in that one request is on its way: it spends its cost of what is known to be left.
 
-    def answered(self, group: Group, reply: ExchangeReply) -> None:
+        The cost is 1, and of a batch of cancels the number of its ids (trading rate limits).
+        """
+        self._budgets[group].sending(cost)
+
+    def answered(self, group: Group, reply: ExchangeReply, cost: int = 1) -> None:
         """Take in the end of one request, and what its answer says; no answer says nothing."""
         budget = self._budgets[group]
-        budget.in_flight -= 1
+        budget.in_flight -= cost
         now_ns = self._clock.monotonic_ns()
         remaining = header_int(reply, _REMAINING)
         if reply.status == _TOO_MANY:
@@ -81,10 +85,10 @@ class _Budget:
         self.known_until_ns = 0
         self.refused_until_ns = 0
 
-    def sending(self) -> None:
-        self.in_flight += 1
+    def sending(self, cost: int) -> None:
+        self.in_flight += cost
         if self.left is not None:
-            self.left -= 1
+            self.left -= cost
 
     def limited_until_ns(self) -> int:
         spent = self.left is not None and self.left <= 0

@@ -83,6 +83,7 @@ class TradeRoom:
         if config.sidecar is not None:
             self.lifecycle.on_unclaimed = Adoption(config.sidecar).take
         self.kill_switch = FileKillSwitch(config.kill_switch_file, hooks, clock)
+        link.clob.hurry_while(lambda: self.kill_switch.on)
         self.reconciler = Reconciler(link.clob, self.lifecycle, clock, metrics)
         self._clob = WatchedClob(link.clob, self.lifecycle)
         self._signer = WatchedSigner(signer or link.holder, self.lifecycle)

@@ -22,7 +22,7 @@ from polytraders_pfh.core.outcomes import PostVerdict, judge_post
 from polytraders_pfh.engine.replies import read_post
 from polytraders_pfh.host import Host
 from polytraders_pfh.host.errors import ExchangeRefused
-from polytraders_pfh.host.heartbeat import Heartbeat
+from polytraders_pfh.host.heartbeat import CONTESTED, Heartbeat
 from polytraders_pfh.host.metrics import HostMetrics
 
 BEATS = "POST /v1/heartbeats"
@@ -193,6 +193,22 @@ async def test_a_chain_that_another_sender_moves_is_told_apart_from_one_lost_ans
     assert seen == ["steady", "steady", "steady", "steady", "contested"]
 
 
+async def test_nothing_is_posted_while_another_sender_moves_the_chain() -> None:
+    def contest(number: int) -> list[ExchangeReply]:
+        return [says(400, heartbeat_id=f"theirs-{number}"), says(200, heartbeat_id=f"ours-{number}")]
+
+    answers = [*contest(0), *contest(1), *contest(2), says(200, heartbeat_id="calm")]
+    async with pulse(*answers) as p:
+        told = [p.heartbeat.obstacle()]
+        for sent in (4, 6, 7):
+            await p.after(5, sent)
+            told.append(p.heartbeat.obstacle())
+
+    assert told[:2] == ["", ""]
+    assert told[2].startswith("another sender moves this key's heartbeat ids")
+    assert told[3] == ""
+
+
 async def test_after_the_close_no_beat_is_sent() -> None:
     async with pulse(says(200, heartbeat_id="id-1")) as p:
         await eventually(lambda: p.clock._sleepers)
@@ -327,7 +343,5 @@ async def test_two_hosts_that_beat_for_one_key_are_told_to_stop(tmp_path: Path) 
                 await beat(s, 2_500, other)
             healths = [s.host.health(), other.health()]
 
-    assert [(health.status, health.heartbeat) for health in healths] == [("amber", "contested")] * 2
-    assert healths[0].reasons == (
-        "another sender moves this key's heartbeat ids; give each sender a key of its own",
-    )
+    assert [(health.status, health.heartbeat) for health in healths] == [("red", "contested")] * 2
+    assert healths[0].reasons == (f"no order is posted: {CONTESTED}",)

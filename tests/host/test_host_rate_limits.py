@@ -23,7 +23,7 @@ from polytraders_pfh.host.clob import ClobAdapter
 from polytraders_pfh.host.config import TimeoutsSection
 from polytraders_pfh.host.errors import ExchangeRefused
 from polytraders_pfh.host.metrics import HostMetrics
-from polytraders_pfh.host.rate_limits import Group, RateLimits
+from polytraders_pfh.host.rate_limits import GROUPS, Group, RateLimits
 from polytraders_pfh.host.replies import post_outcome
 from polytraders_pfh.host.secret import Secret
 from polytraders_pfh.host.signer import WalletSigner
@@ -194,10 +194,11 @@ async def test_budgets_of_the_groups_are_their_own(group: Group) -> None:
             await a.clob.cancel_orders(("0xaa",))
 
         limits = a.clob.limits
-        assert {name: limits.left_ms(name) for name in ("posts", "cancels", "reads")} == {
+        assert {name: limits.left_ms(name) for name in GROUPS} == {
             "posts": 0,
             "cancels": 0,
             "reads": 0,
+            "books": 0,
             group: 30_000,
         }
 
@@ -241,10 +242,67 @@ async def test_a_read_whose_limit_outlasts_its_deadline_is_answered_at_once_and_
         stub.answer("GET /data/order/0xaa", refusal_429(Retry_After="3"))
         await a.clob.get_order("0xaa")
         reply = await a.clob.get_order("0xaa")
-        with pytest.raises(ExchangeRefused, match="429, GET /book was not sent"):
-            await a.clob.get_book(TOKEN)
 
     assert (reply.status, len(stub.seen)) == (429, 1)
+
+
+async def test_a_limit_of_books_holds_up_no_reading_of_the_account() -> None:
+    async with StubExchange() as stub, Adapter(stub.url) as a:
+        stub.answer("GET /book", refusal_429(Retry_After="9"))
+        stub.answer_json("GET /data/order/0xaa", {"id": "0xaa"})
+        for _ in range(2):
+            with pytest.raises(ExchangeRefused, match="429"):
+                await a.clob.get_book(TOKEN)
+        reply = await a.clob.get_order("0xaa")
+
+    assert reply.status == 200
+    assert len(stub.calls("GET /book")) == 1
+
+
+async def test_a_batch_of_cancels_costs_as_many_as_it_names() -> None:
+    async with StubExchange() as stub, Adapter(stub.url) as a:
+        left = {"Poly-RateLimit-Remaining": "10", "Poly-RateLimit-Reset": "1700000030"}
+        stub.answer("DELETE /order", json_answer(NO_CHANGE, 200, left))
+        release = asyncio.Event()
+
+        async def silence(_: web.Request) -> web.StreamResponse:
+            await release.wait()
+            return web.Response(status=500)
+
+        stub.answer("DELETE /orders", silence)
+        await a.clob.cancel_orders(("0xaa",))
+        before = a.clob.limits.left_ms("cancels")
+        batch = asyncio.create_task(a.clob.cancel_orders(tuple(f"0x{n}" for n in range(10))))
+        await eventually(lambda: stub.calls("DELETE /orders"))
+        during = a.clob.limits.left_ms("cancels")
+        release.set()
+        await batch
+
+    assert (before, during) == (0, 31_000)
+
+
+async def test_while_the_kill_switch_is_on_a_single_cancel_and_its_proof_pass_all_that_wait() -> None:
+    release = asyncio.Event()
+
+    async def silence(_: web.Request) -> web.StreamResponse:
+        await release.wait()
+        return web.Response(status=404)
+
+    patient = TimeoutsSection(read_s=60, cancel_s=60)
+    async with StubExchange() as stub, Adapter(stub.url, patient) as a:
+        stub.answer("GET /data/order/0xaa", silence)
+        stub.answer("DELETE /order", *([silence] * 56), json_answer(NO_CHANGE))
+        stub.answer_json("GET /data/order/0xbb", {"id": "0xbb"})
+        reads = [asyncio.create_task(a.clob.get_order("0xaa")) for _ in range(60)]
+        cancels = [asyncio.create_task(a.clob.cancel_orders(("0xaa",))) for _ in range(56)]
+        await eventually(lambda: len(stub.seen) == 112)
+        a.clob.hurry_while(lambda: True)
+        async with asyncio.timeout(10):
+            answers = (await a.clob.cancel_orders(("0xbb",)), await a.clob.get_order("0xbb"))
+        release.set()
+        await asyncio.gather(*reads, *cancels)
+
+    assert [answer.status for answer in answers] == [200, 200]
 
 
 @pytest.mark.parametrize(
