@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from eth_account import Account
-from eth_account.messages import encode_typed_data
+from eth_account.messages import SignableMessage, encode_typed_data
 from eth_keys.datatypes import PrivateKey
 from eth_utils.address import to_checksum_address
 
@@ -77,20 +77,25 @@ class Wallet:
 
     def sign_clob_auth(self, timestamp_s: int, nonce: int) -> str:
         """Return the L1 signature that creates or derives API credentials, as 0x and 130 hex digits."""
-        message = encode_typed_data(
-            full_message={
-                "primaryType": "ClobAuth",
-                "types": _AUTH_TYPES,
-                "domain": {"name": "ClobAuthDomain", "version": "1", "chainId": self.chain_id},
-                "message": {
-                    "address": self.address,
-                    "timestamp": str(timestamp_s),
-                    "nonce": nonce,
-                    "message": _AUTH_MESSAGE,
-                },
-            }
-        )
+        message = clob_auth_message(self.address, self.chain_id, timestamp_s, nonce)
         return "0x" + bytes(Account.sign_message(message, private_key=self._key).signature).hex()
+
+
+def clob_auth_message(address: str, chain_id: int, timestamp_s: int, nonce: int) -> SignableMessage:
+    """Return what an L1 signature signs: that this address controls its wallet (exchange docs, L1)."""
+    return encode_typed_data(
+        full_message={
+            "primaryType": "ClobAuth",
+            "types": _AUTH_TYPES,
+            "domain": {"name": "ClobAuthDomain", "version": "1", "chainId": chain_id},
+            "message": {
+                "address": address,
+                "timestamp": str(timestamp_s),
+                "nonce": nonce,
+                "message": _AUTH_MESSAGE,
+            },
+        }
+    )
 
 
 class _SdkSigner:
