@@ -25,6 +25,8 @@ def open_live(shelf: Shelf, *, check: bool) -> Segment:
     if not paths:
         return Segment.create(unbegun or shelf.path_of(1), START, 1, None, 0)
     last = paths[-1]
+    if unbegun is not None:
+        _take_back(last)
     if check:
         reading.check_live(last)
         _check_joint(paths)
@@ -62,6 +64,16 @@ def begun(path: Path) -> bool:
     with closing(sqlite3.connect(f"file:{quoted(path)}?mode=rw", uri=True)) as db:
         tables: int = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
         return tables > 0
+
+
+def _take_back(ended: Path) -> None:
+    """Have SQLite take back how it was ending a segment, when the power went before the next one began.
+
+    The file that tells it to may be there again although it was removed, and the segment read-only by then.
+    """
+    if ended.with_name(f"{ended.name}-journal").exists():
+        ended.chmod(0o600)
+        begun(ended)
 
 
 def _check_joint(paths: list[Path]) -> None:
