@@ -1,7 +1,16 @@
 """`polytraders-pfh explain`: the story on standard output, one sentence and an exit code without one."""
 
 import asyncio
+import fcntl
 import json
+import os
+import pty
+import re
+import struct
+import subprocess
+import sys
+import termios
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -99,3 +108,24 @@ def test_counts_are_json_for_a_program(journal: Path) -> None:
         "first_difference": "",
         "lacking": [],
     }
+
+
+def test_person_at_a_terminal_sees_colours_and_lines_that_wrap_behind_their_head(journal: Path) -> None:
+    code = f"from polytraders_pfh.cli import main; main(['explain', {str(journal)!r}, '--order', {ROOT!r}])"
+    shown, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 90, 0, 0))
+    environ = {**os.environ, "TERM": "xterm-256color"}
+    environ.pop("NO_COLOR", None)
+    with subprocess.Popen([sys.executable, "-c", code], stdout=terminal, env=environ):
+        os.close(terminal)
+        output = b""
+        with suppress(OSError):  # how a terminal ends whose other side is gone
+            while part := os.read(shown, 65_536):
+                output += part
+    os.close(shown)
+
+    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line).rstrip() for line in output.decode().splitlines()]
+    assert "\x1b[1;32m" in output.decode()
+    assert max(map(len, lines)) <= 90
+    (at,) = [n for n, line in enumerate(lines) if line.startswith("        => 11  near chase: post again")]
+    assert lines[at + 1].startswith(" " * 40)

@@ -4,7 +4,7 @@ The root order, any chase order and the trace id lead to the same story. Only re
 chain's ids are read, each held to its own hash; whether the journal is whole is `verify`'s question.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,16 +34,21 @@ def story(journal: Path, any_id: str) -> Story | None:
     asked = asked.lower() if asked[:2].lower() == "0x" else asked
     if not asked:
         return None
-    orders: set[str] = set()
-    found = among(journal, {asked})
-    while (grown := _chain(found, asked, orders)) != orders:
-        orders, found = grown, among(journal, grown | _traces(found, grown))
+    orders, wanted = {asked}, {asked}
+    read: set[str] = set()
+    by_number: dict[int, Stored] = {}
+    while new := wanted - read:
+        by_number |= {one.seq: one for one in among(journal, new)}
+        read |= new
+        orders = _chain(by_number.values(), asked, orders)
+        wanted = orders | _traces(by_number.values(), orders)
+    found = [by_number[seq] for seq in sorted(by_number)]
     traces = _traces(found, orders)
     mine = [one for one in found if _belongs(one.record, orders, traces)]
     return _told(asked, mine, found) if mine else None
 
 
-def _chain(found: Iterable[Stored], asked: str, known: set[str]) -> set[str]:
+def _chain(found: Collection[Stored], asked: str, known: set[str]) -> set[str]:
     """Return the ids of all orders that these records tie to the one asked for, or to its trace."""
     ties = [{one.record.order_id, one.record.root_order_id} for one in found if one.record.trace_id != asked]
     orders = {asked} | known

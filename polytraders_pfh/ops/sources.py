@@ -95,7 +95,7 @@ def records(path: Path, kinds: Collection[Kind] | None = None) -> Iterator[Store
 
 
 def among(path: Path, words: Collection[str]) -> list[Stored]:
-    """Return the records whose body holds one of these texts, and the kill switch's, each held to its hash.
+    """Return the records that say one of these words somewhere, and the kill switch's, each held to its hash.
 
     Raises:
         JournalFailed: The journal is not there, one of these records is altered, or it cannot be read.
@@ -173,7 +173,7 @@ def _exported(manifests: list[Path]) -> Iterator[Row]:
 
 def _exported_among(path: Path, words: Collection[str]) -> Iterator[tuple[Row, bytes]]:
     manifest = manifest_of(path)
-    needles = [b'"kind":"kill_switch"', *(word.encode() for word in words)]
+    needles = [b'"kind":"kill_switch"', *map(_needle, words)]
     before = bytes.fromhex(manifest["prev_hash"])
     for line in lines_of(manifest, path):
         if any(needle in line for needle in needles):
@@ -184,9 +184,14 @@ def _exported_among(path: Path, words: Collection[str]) -> Iterator[tuple[Row, b
         before = bytes.fromhex(match[1].decode())
 
 
+def _needle(word: str) -> bytes:
+    """Return a whole word as the canonical form writes it."""
+    return json.dumps(word).encode()
+
+
 def _rows_among(path: Path, words: Collection[str]) -> Iterator[tuple[Row, bytes]]:
     tests = " OR ".join(["instr(r.body, ?)"] * len(words))
     with closing(connect(path)) as db:
-        found = db.execute(_AMONG.format(tests), [word.encode() for word in words]).fetchall()
+        found = db.execute(_AMONG.format(tests), [*map(_needle, words)]).fetchall()
     for row in found:
         yield Row._make(row[:6]), row[6]

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from enum import StrEnum
-from itertools import pairwise
+from itertools import groupby
 from typing import Final, NamedTuple
 
 from polytraders_pfh.ops.story import BookSeen, Decided, Entry, OrderOfChain, Story
@@ -57,13 +57,16 @@ def _lines(story: Story) -> Iterator[Line]:
     yield from _section("Where to look further")
     yield from _where(story)
     yield from _section("What happened, by record of the journal, in UTC")
-    day = ""
-    for before, entry in pairwise([None, *story.entries]):
-        assert entry is not None
+    day, before = "", None
+    for _, asked in groupby(story.entries, _question):
+        entry, *others = asked
         if day != (day := _moment(entry).date().isoformat()):
             yield Line(Tone.FAINT, 8, day)
-        if not _repeats(before, entry):
+        if others:
+            yield _asked_often(entry, others)
+        elif not _repeats(before, entry):
             yield from _entry(entry)
+        before = others[-1] if others else entry
 
 
 def plain_text(story: Story) -> str:
@@ -116,12 +119,32 @@ def _repeats(before: Entry | None, entry: Entry) -> bool:
     )
 
 
+def _question(entry: Entry) -> tuple[str, int]:
+    """Return what tells an entry from the next, but for a question that is asked again and again."""
+    return (entry.order_id, 0) if entry.kind == "found" else ("", entry.record)
+
+
+def _asked_often(first: Entry, others: list[Entry]) -> Line:
+    last = others[-1]
+    until = f"until record {last.record} at {_clock(last)}"
+    text = f"{short(first.order_id)}: asked {len(others) + 1} times, {until}: {last.words}"
+    return Line(Tone.PLAIN, 0, text, _head(first))
+
+
+def _clock(entry: Entry) -> str:
+    return f"{_moment(entry).strftime('%H:%M:%S')}.{entry.at_ms % 1000:03d}"
+
+
+def _head(entry: Entry) -> str:
+    return f"{entry.record:>6}  {_clock(entry)}  "
+
+
 def _moment(entry: Entry) -> datetime:
     return datetime.fromtimestamp(entry.at_ms // 1000, UTC)
 
 
 def _entry(entry: Entry) -> Iterator[Line]:
-    head = f"{entry.record:>6}  {_moment(entry).strftime('%H:%M:%S')}.{entry.at_ms % 1000:03d}  "
+    head = _head(entry)
     about = f"{short(entry.order_id)}: " if entry.order_id else ""
     tone = Tone.EVENT if entry.kind in _LOUD else Tone.PLAIN
     if entry.decided is None or entry.kind == "decided":

@@ -129,7 +129,7 @@ def _reported(record: Record) -> str:
     parts += [f"Warning {warning}: {meaning(warning)}" for warning in told.get("warnings") or ()]
     if told.get("new_order_id"):
         price, size = told.get("chase_price", "?"), told.get("chase_size_shares", "?")
-        parts.append(f"The new order is {short(told['new_order_id'])}, {size} shares at {price}.")
+        parts.append(f"The chase order is {short(told['new_order_id'])}, {size} shares at {price}.")
     if told.get("detail"):
         parts.append(f"({told['detail']})")
     return " ".join(parts)

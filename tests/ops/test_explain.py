@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from polytraders_hookspecs import DecisionReport, KillSwitchSignal, sign_event
 from polytraders_hookspecs.wire import print_json
-from support.fake_host import KEY, KEY_ID, NOW_MS, ROOT, TRACE, FakeHost, Resting, book, partial
+from support.fake_host import KEY, KEY_ID, NOW_MS, ROOT, TRACE, FakeHost, Resting, book, no_reply, partial
 
-from polytraders_pfh.engine.journal import JournalFailed, export_segment
+from polytraders_pfh.engine.journal import JournalFailed, Kind, Record, export_segment
 from polytraders_pfh.ops.explain import story
 from polytraders_pfh.ops.story import Story
 from polytraders_pfh.ops.telling import plain_text
@@ -96,7 +96,7 @@ async def test_story_of_a_chase_says_what_filled_what_was_seen_sent_and_answered
         "the exchange accepted it (HTTP 200)",
         (
             "reported CHASE_ORDER_SUBMITTED: Remainder cancelled, proven dead, and posted again nearer to "
-            f"the market. The new order is {short}, 396.82 shares at 0.63."
+            f"the market. The chase order is {short}, 396.82 shares at 0.63."
         ),
     ]
     assert [order.fate for order in found.orders] == ["closed, 322.580645 shares filled", "on the exchange"]
@@ -123,12 +123,15 @@ async def test_hold_tells_its_rules_in_the_record_of_its_report(host: FakeHost, 
 
 
 async def test_live_journal_is_read_while_the_bot_writes_it(host: FakeHost, tmp_path: Path) -> None:
-    before = await chased(host)
-    await host.bot.on_partial_fill(partial(order_id=OTHER, trace_id="trc_other"))
-    host.bot._engine.reporter.flush()
+    journal = host.bot._engine.tools.journal
+    for n in range(3):
+        await host.bot.on_partial_fill(partial(at_ms=NOW_MS + n))
+        host.bot._engine.reporter.flush()
+        await journal.append(Record(Kind.COMMAND, NOW_MS, "", "", "", {}))  # all before it is durable then
 
-    assert told(tmp_path, before).orders[0].order_id == ROOT
-    assert host.bot._engine.tools.journal.failed == ""
+        assert kinds(told(tmp_path, ROOT)).count("reported") == n + 1
+    assert len(list((tmp_path / "journal").glob("*.db"))) == 1
+    assert journal.failed == ""
 
 
 async def test_other_intents_stay_out_of_the_story(host: FakeHost, tmp_path: Path) -> None:
@@ -243,3 +246,20 @@ async def test_stale_book_and_its_thinness_are_seen_in_the_story(host: FakeHost,
     assert "asks  0.63 x 10\n" in text
     assert "=>  6  thin book: cancel               the best asks, 5 at most, hold 6.3 pUSD" in text
     assert "the best asks, 5 at most, hold 6.3 pUSD, below the 250 that is left" in text
+
+
+async def test_question_that_is_asked_again_and_again_is_one_line(host: FakeHost, tmp_path: Path) -> None:
+    host.exchange.on_cancel = lambda exchange, ids: no_reply()
+    host.exchange.on_get = lambda exchange, order_id: no_reply()
+    await host.bot.on_partial_fill(partial(policy="cancel"))
+    tools = host.bot._engine.tools
+    for n in range(3):
+        facts = {"verdict": "unknown"}
+        tools.journal.append(Record(Kind.FOUND, NOW_MS + n, TRACE, ROOT, ROOT, facts))
+    await durable(host)
+
+    asked = [line for line in plain_text(told(tmp_path, ROOT)).splitlines() if " times, until " in line]
+
+    assert len(asked) == 1
+    assert "0xc3c3c3…c3c3: asked 3 times, until record " in asked[0]
+    assert asked[0].endswith(": its record could not be read")
