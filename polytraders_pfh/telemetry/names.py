@@ -81,6 +81,7 @@ STEPS: Final = {
     SPAN_READ_TRADES: "read_trades",
     SPAN_SIGN: "sign",
     SPAN_POST: "post",
+    SPAN_SEND: "publish",
 }
 """The waits that are timed, each by its span; a wait under another span is traced and not timed."""
 

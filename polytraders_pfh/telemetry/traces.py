@@ -114,19 +114,22 @@ class Traces:
 
     @contextmanager
     def publishing(self, name: str, trace_id: str, traceparent: str) -> Iterator[Span]:
-        """A producer's span around one attempt, in the trace that the message says it comes from.
+        """A producer's span around one attempt, timed, in the trace that the message says it comes from.
 
         That may be an earlier run's. A message without `traceparent` begins a part of its order's story;
         one of no order has no story.
         """
-        if self.silent or not trace_id:
-            yield INVALID_SPAN
-            return
-        parent = span_context(traceparent)
-        context = Context() if parent is None else set_span_in_context(NonRecordingSpan(parent), Context())
-        begun = self._start(name, trace_id, context, kind=SpanKind.PRODUCER)
-        with order_trace(trace_id), self.current(begun) as span:
-            yield span
+        began_ns = self._monotonic_ns()
+        begun: Span = INVALID_SPAN
+        try:
+            if self.silent or not trace_id:
+                yield begun
+                return
+            begun = self._start(name, trace_id, _sent_from(traceparent), kind=SpanKind.PRODUCER)
+            with order_trace(trace_id), self.current(begun) as span:
+                yield span
+        finally:
+            self._waited(name, (self._monotonic_ns() - began_ns) / 1e9, sampled_trace(begun))
 
     @contextmanager
     def current(self, span: Span) -> Iterator[Span]:
@@ -143,6 +146,11 @@ class Traces:
         finally:
             otel_context.detach(token)
             ended(span)
+
+
+def _sent_from(traceparent: str) -> Context:
+    parent = span_context(traceparent)
+    return Context() if parent is None else set_span_in_context(NonRecordingSpan(parent), Context())
 
 
 def ended(span: Span) -> None:

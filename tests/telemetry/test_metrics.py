@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.trace import NoOpTracerProvider
 from polytraders_hookspecs import (
     CancelReplace,
     CancelReplaceResult,
@@ -238,6 +239,23 @@ async def test_a_disk_that_a_cancel_waits_for_shows_in_its_step(
     await durable.bot.on_partial_fill(partial(policy="cancel"))
 
     assert (durable.sample("step_seconds_sum", {"step": "commit"}) or 0) >= 0.04
+
+
+@pytest.mark.parametrize("provider", [NoOpTracerProvider, TracerProvider])
+async def test_a_slow_bus_shows_in_its_step_with_spans_or_without(
+    tmp_path: Path, provider: type[Any]
+) -> None:
+    host = FakeHost({"mode": "general_live"}, tmp_path, tracer_provider=provider())
+
+    async def slow(*message: Any) -> None:
+        host.clock.ms += 40
+
+    host.reports.publish = slow  # type: ignore[method-assign]
+    await host.start()
+    await host.bot.on_partial_fill(partial(key=b"another key of at least 32 bytes"))
+    await host.stop()
+
+    assert host.sample("step_seconds_sum", {"step": "publish"}) == pytest.approx(0.04)
 
 
 async def test_the_one_request_of_a_kill_sweep_is_timed_as_a_cancel(host: FakeHost) -> None:
