@@ -10,6 +10,7 @@ from typing import Any
 from polytraders_hookspecs import Strategy
 
 from polytraders_pfh.host import FeedTimings, Host, HostConfig, PlaceOrder
+from support.canaries import EVENT_KEY
 from support.host_bots import ScribeBot, plugin_with
 from support.orders import BUILDER, MARKET, TEST_KEY, TOKEN
 from support.stub_exchange import API_KEY, API_SECRET, PASSPHRASE, StubExchange
@@ -21,7 +22,7 @@ ENVIRON = {
     "API_KEY": API_KEY,
     "API_SECRET": API_SECRET,
     "API_PASS": PASSPHRASE,
-    "EVENT_KEY": "ab" * 32,
+    "EVENT_KEY": EVENT_KEY,
 }
 
 

@@ -17,6 +17,7 @@ from polytraders_pfh.paper.protocol.faults import Answer, Call, Cut
 from polytraders_pfh.paper.protocol.limits import ELITE, RateTier
 from polytraders_pfh.paper.protocol.server import PaperServer, serve
 from polytraders_pfh.paper.protocol.venue import VenueOptions
+from support.canaries import OWNER_KEY, RIVAL_KEY
 from support.shared_clock import SharedClock
 
 FAST = FeedTimings(first_pause_s=0.01, longest_pause_s=0.05)
@@ -96,7 +97,7 @@ async def limits_stage(
     options = VenueOptions(rate_tier=tier)
     async with await serve(exchange, clock=clock, options=options, faults=wire) as server:
         config = _config(server, tmp_path / "host", bots or {}, exchange_section)
-        async with Host(config, environ={"PK": "21" * 32}, clock=clock, timings=FAST) as host:
+        async with Host(config, environ={"PK": OWNER_KEY}, clock=clock, timings=FAST) as host:
             yield LimitsStage(server, exchange, clock, wire, host)
 
 
@@ -104,7 +105,7 @@ async def limits_stage(
 async def twin(s: LimitsStage, tmp_path: Path, **exchange_section: Any) -> AsyncIterator[Host]:
     """Run a second host for the same wallet, and so with the same API key."""
     config = _config(s.server, tmp_path / "twin", {}, exchange_section)
-    async with Host(config, environ={"PK": "21" * 32}, clock=s.clock, timings=FAST) as host:
+    async with Host(config, environ={"PK": OWNER_KEY}, clock=s.clock, timings=FAST) as host:
         yield host
 
 
@@ -112,7 +113,7 @@ async def twin(s: LimitsStage, tmp_path: Path, **exchange_section: Any) -> Async
 async def seller(s: LimitsStage, tmp_path: Path) -> AsyncIterator[Host]:
     """Run a second host that holds shares of both outcomes."""
     config = _config(s.server, tmp_path / "seller", {}, {})
-    async with Host(config, environ={"PK": "22" * 32}, clock=s.clock, timings=FAST) as host:
+    async with Host(config, environ={"PK": RIVAL_KEY}, clock=s.clock, timings=FAST) as host:
         s.server.open_account(host.wallet.maker)
         s.exchange.mint(host.wallet.maker.lower(), RAIN.condition_id, 1_000_000_000)
         yield host

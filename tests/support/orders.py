@@ -6,8 +6,9 @@ from polytraders_hookspecs import UnsignedOrder
 from polytraders_hookspecs.orders import ZERO_BYTES32
 
 from polytraders_pfh.host.secret import Secret
+from support.canaries import WALLET_KEY
 
-TEST_KEY = Secret("0x" + "11" * 32)
+TEST_KEY = Secret(WALLET_KEY)
 FUNDER = "0x" + "Ab" * 20
 MARKET = "0x" + "c1" * 32
 TOKEN = "71321045679252212594626385532706912750332728571942532289631379312455583992563"

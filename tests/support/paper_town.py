@@ -1,6 +1,6 @@
 """A paper exchange, a host with the installed plugin, and a rival who trades against it: real sockets."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -13,6 +13,7 @@ from polytraders_pfh.paper.core.exchange import Exchange
 from polytraders_pfh.paper.core.model import Market, Outcome
 from polytraders_pfh.paper.protocol.faults import Answer, Call, Cut, FaultPlan
 from polytraders_pfh.paper.protocol.server import PaperServer, serve
+from support.canaries import OWNER_KEY, RIVAL_KEY
 from support.host_bots import ScribeBot, plugin_with
 
 YES, NO = "11111111111111111111", "22222222222222222222"
@@ -85,6 +86,7 @@ async def town(
     bot: ScribeBot | None = None,
     settings: dict[str, Any] | None = None,
     faults: FaultPlan | None = None,
+    environ: Mapping[str, str] | None = None,
     **sections: Any,
 ) -> AsyncIterator[Town]:
     """Without a bot of its own the host discovers the installed plugin; `sections` change its config."""
@@ -96,8 +98,8 @@ async def town(
     async with await serve(exchange, clock=clock, tick_ms=10, faults=faults) as server:
         config = config_for(server, tmp_path / "host", {name: settings or {}}, **sections)
         rival_config = config_for(server, tmp_path / "rival", {})
-        host = Host(config, environ={"PK": "21" * 32}, plugins=plugins, timings=FAST)
-        rival = Host(rival_config, environ={"PK": "22" * 32}, timings=FAST)
+        host = Host(config, environ={"PK": OWNER_KEY, **(environ or {})}, plugins=plugins, timings=FAST)
+        rival = Host(rival_config, environ={"PK": RIVAL_KEY}, timings=FAST)
         async with host, rival:
             server.open_account(rival.wallet.maker)
             exchange.mint(rival.wallet.maker.lower(), RAIN.condition_id, 1_000_000_000)

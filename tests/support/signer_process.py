@@ -9,10 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from support.canaries import OWNER_KEY
+
 ROOT = Path(__file__).parents[2]
 CLI = (sys.executable, "-c", "from polytraders_pfh.cli import main; main()")
 PATIENCE_S = 60.0
-KEY = "21" * 32
+KEY = OWNER_KEY
 LIMITS = {"tokens": '"any"', "max_size_shares": "500", "orders_per_minute": "1000"}
 
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from aiohttp import web
 
-API_KEY = "11111111-2222-3333-4444-555555555555"
-API_SECRET = base64.urlsafe_b64encode(b"a secret of the stub exchange...").decode()
-PASSPHRASE = "a passphrase"
+from support.canaries import API_KEY, API_SECRET, PASSPHRASE
+
+__all__ = ["API_KEY", "API_SECRET", "PASSPHRASE", "Seen", "StubExchange", "hang_up", "json_answer"]
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
