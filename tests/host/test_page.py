@@ -14,6 +14,7 @@ from support.browser import CHROMIUM, browser
 from support.eventually import eventually
 from support.host_bots import ScribeBot
 from support.host_stage import WISH, host_stage, order_event
+from support.secret_watch import WATCH
 from support.steering_stage import BOT, Steered, steered
 
 from polytraders_pfh.engine.journal import Kind
@@ -430,6 +431,7 @@ async def test_in_chromium_no_other_page_and_no_other_name_reaches_the_host(
     s: Steered, tmp_path: Path
 ) -> None:
     """A form that posts itself from elsewhere, a frame, a script that reads, a name pointed at loopback."""
+    WATCH.spare(tmp_path)  # the browser caches the trap's pages, which know the token
     token = (s.state_dir / "admin" / "token").read_text().strip()
     port = s.host.url.rpartition(":")[2]
     async with (
