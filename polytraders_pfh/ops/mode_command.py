@@ -30,8 +30,8 @@ async def mode(engine: Engine, arguments: Mapping[str, str]) -> CommandResult:
         return _mode_result(
             engine,
             False,
-            f"mode {wanted} is above the config's {switch.ceiling}; once its promotion gate has passed, "
-            "set mode in the config and restart",
+            f"mode {wanted} is above the config's {switch.ceiling}; run polytraders-pfh gates, and once its "
+            "gate has passed set mode in the config and restart",
         )
     if reaches_further(Mode(wanted), switch.now):
         return await _promote(engine, Mode(wanted), arguments)

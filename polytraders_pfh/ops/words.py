@@ -138,13 +138,17 @@ def _reported(record: Record) -> str:
 def _kill_switch(record: Record) -> str:
     if not record.facts.get("active"):
         return "the kill switch was reset by hand"
-    return f"the kill switch went on: {record.facts.get('reason') or 'no reason given'}"
+    actor = record.facts.get("actor")
+    by = f" by {actor}" if actor else ""
+    return f"the kill switch went on{by}: {record.facts.get('reason') or 'no reason given'}"
 
 
 def _command(record: Record) -> str:
     facts = record.facts
     who = facts.get("actor") or "somebody who gave no name"
-    return f"{who} commanded {facts.get('command')}: {facts.get('reason') or 'no reason given'}"
+    peer = f" ({facts['peer']})" if facts.get("peer") else ""
+    to = f" {facts['to']}" if facts.get("to") else ""
+    return f"{who}{peer} commanded {facts.get('command')}{to}: {facts.get('reason') or 'no reason given'}"
 
 
 def _verdict(answers: Mapping[str, str]) -> Callable[[Record], str]:

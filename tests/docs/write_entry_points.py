@@ -28,6 +28,7 @@ from polytraders_pfh.core.gates import (
 )
 from polytraders_pfh.core.lifecycle import diagram
 from polytraders_pfh.core.reasons import TEXTS
+from polytraders_pfh.host.health import HOST_HEALTH
 from polytraders_pfh.host.metrics import HOST_METRICS
 from polytraders_pfh.ops.health import FIGURES
 from polytraders_pfh.ops.story import SCHEMA_VERSION, Story
@@ -168,6 +169,26 @@ A run that ended more than {LONGEST_AGE_MS // DAY_MS} days ago is none. Going do
 been sent; or lower `mode` in the config. A host that acts on the real exchange asks `core.gates.refusal`
 first: it wants the gate of its mode passed, or an override with a name and a reason."""
 
+HOST_HEALTH_HEAD: Final = """
+The reference host knows from its own calls whether the exchange answers, and adds that to what a bot says:
+its trading side silent is red, its books silent amber. `GET /internal/health` is the host's own:
+
+| member | meaning |
+|---|---|"""
+
+STEERING: Final = """
+## Steering by hand
+
+`bot COMMAND BOT_ID [--name value]`, `status`, `mode [MODE] [--promote]`, `kill` and `reset-kill` knock at the
+door of a running host: `POST /v1/order` over HTTP on the Unix socket `STATE_DIR/admin/socket`, or on loopback
+at the address in `admin/url`, with `Authorization: Bearer` and what stands in `admin/token`. The body is
+`{"command", "options", "by", "reason"}`, the answer `{"ok", "message", "data"}` (what `--json` prints), with
+status 400 when it was not understood and 401 when the token is missing, wrong, or could be known by others.
+This bot's own commands are `cancel-remainder` (`order`), `mode` (`to`, `promote`), `reset-kill` and `status`.
+Every command but `status` is on record in the bot's journal with actor, peer (the caller's user id, as the
+socket tells it) and reason. In the host's config: `[admin] door = "socket" | "loopback" | "off"`, `port`.
+`doctor --json` prints `{"ok", "findings": [{"check", "verdict", "found", "mend"}]}`."""
+
 SETTINGS_HEAD: Final = """
 ## Configuration
 
@@ -306,6 +327,9 @@ def document() -> str:
     lines += [f"| `{name}` | {meaning} |" for name, meaning in FIGURES.items()]
     lines += [STORY_HEAD.format(SCHEMA_VERSION), *story()]
     lines.append(GATES)
+    lines.append(HOST_HEALTH_HEAD)
+    lines += [f"| `{name}` | {meaning} |" for name, meaning in HOST_HEALTH.items()]
+    lines.append(STEERING)
     lines.append(SETTINGS_HEAD)
     lines += [f"| `{path}` | {shown(value)} | {MEANINGS[path]} |" for path, value in settings(Settings)]
     return "\n".join(lines) + "\n"

@@ -11,6 +11,8 @@ from support.fake_host import MARKET, NOW_MS, ROOT, FakeHost, Resting, book, par
 from support.live_bot import MakeHost
 
 from polytraders_pfh.engine.journal import JournalFailed, Kind, Record
+from polytraders_pfh.ops.health import FIGURES
+from polytraders_pfh.ops.words import words_of
 
 BOT = "exec.partialfillhandler"
 WHO = {"actor": "ann", "peer": "uid 1000", "reason": "drill"}
@@ -166,8 +168,8 @@ async def test_no_word_raises_the_mode_above_the_config(make_host: MakeHost) -> 
 
     assert not refused.ok
     assert refused.message == (
-        "mode general_live is above the config's limited_live; once its promotion gate has passed, set mode "
-        "in the config and restart"
+        "mode general_live is above the config's limited_live; run polytraders-pfh gates, and once its gate "
+        "has passed set mode in the config and restart"
     )
     assert host.bot.check_health().mode == "limited_live"
 
@@ -332,6 +334,40 @@ async def test_a_cancel_by_hand_goes_out_although_the_disk_never_answers(
 
     assert done.ok
     assert host.exchange.live() == []
+
+
+async def test_a_cancel_by_hand_of_what_has_closed_sends_nothing(host: FakeHost) -> None:
+    await host.bot.on_partial_fill(partial())
+    await command(host, "cancel-remainder", order=ROOT)
+
+    again = await command(host, "cancel-remainder", order=ROOT)
+
+    assert (again.ok, again.message) == (True, f"order {ROOT} had already closed; nothing was sent")
+    assert len(host.exchange.cancels()) == 1
+
+
+async def test_status_says_colour_mode_and_reasons(host: FakeHost) -> None:
+    well = await command(host, "status")
+    await host.bot.on_killswitch(KillSwitchSignal(active=True, ts_ms=NOW_MS, reason="drill"))
+    latched = await command(host, "status")
+
+    assert (well.ok, well.message) == (True, "green, mode general_live")
+    assert latched.message == (
+        "amber, mode general_live; the kill switch is latched; reset it by hand once the cause is mended"
+    )
+    assert list(latched.data) == list(FIGURES)
+
+
+async def test_a_story_says_who_ordered_what_by_hand_and_how_that_is_known(host: FakeHost) -> None:
+    await command(host, "mode", to="quarantine")
+    signal = KillSwitchSignal(active=True, ts_ms=NOW_MS, reason="drill", actor="ann, uid 1000")
+    await host.bot.on_killswitch(signal)
+
+    (lowered,) = await recorded(host, Kind.COMMAND)
+    (killed,) = await recorded(host, Kind.KILL_SWITCH)
+
+    assert words_of(lowered) == "ann (uid 1000) commanded mode quarantine: drill"
+    assert words_of(killed) == "the kill switch went on by ann, uid 1000: drill"
 
 
 async def test_the_kill_switch_is_on_record_with_who_and_why(host: FakeHost) -> None:
