@@ -143,6 +143,13 @@ class Override(_Section):
     cancel_on_book_thin: bool | None = None
 
 
+class GateOverride(_Section):
+    """Who overrode the promotion gate of `mode`, and why. The host decides whether one is needed."""
+
+    who: Annotated[str, Field(min_length=1, max_length=200)]
+    why: Annotated[str, Field(min_length=1, max_length=200)]
+
+
 class Settings(_Section):
     """Everything that can be set, validated once."""
 
@@ -150,6 +157,7 @@ class Settings(_Section):
     version: str = "0.1.0"
     enabled: bool = True
     mode: Mode = "shadow_only"
+    gate_override: GateOverride | None = None
     defaults: Defaults = Defaults()
     locked: Locked = Locked()
     execution: Execution = Execution()

@@ -202,3 +202,26 @@ def test_a_file_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
 def test_readers_of_orders_raise_the_configs_own_error() -> None:
     with pytest.raises(ConfigError):
         read_order("price")
+
+
+def test_check_says_what_a_mode_that_acts_still_needs(tmp_path: Path) -> None:
+    acting = LIVE.replace('mode = "shadow_only" ', 'mode = "limited_live" ')
+    path = tmp_path / "live.toml"
+    path.write_text(acting)
+    shut = run("check", str(path))
+    commented = (
+        "[gates.override]",
+        'mode = "limited_live"',
+        'who = "ann"',
+        'why = "ten small orders under my eyes"',
+    )
+    for line in commented:
+        assert f"# {line}" in acting
+        acting = acting.replace(f"# {line}", line)
+    path.write_text(acting)
+    overridden = run("check", str(path))
+
+    assert "  it starts only when the gate of this mode is passed; see `polytraders-pfh gates`" in shut.output
+    assert "  its gate is overridden by ann: ten small orders under my eyes; on record at every start" in (
+        overridden.output
+    )

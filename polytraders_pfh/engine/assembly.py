@@ -27,6 +27,7 @@ from polytraders_pfh.engine.kill import KillLatch
 from polytraders_pfh.engine.killing import Killer
 from polytraders_pfh.engine.mode import ModeSwitch
 from polytraders_pfh.engine.outbox import Outbox
+from polytraders_pfh.engine.override import record_override
 from polytraders_pfh.engine.recovery import Recovery
 from polytraders_pfh.engine.reporter import Reporter
 from polytraders_pfh.engine.restart import finish, recall
@@ -64,6 +65,7 @@ class Engine:
         """Open the log, learn what is open; cancel it when the kill switch is on, or went on meanwhile."""
         await self.tools.journal.open()
         self.tools.kill.remind()
+        await record_override(self.tools, self.settings)
         self.outbox.start()
         left_open = await recall(self.tools, self.coordinator)
         await self.recovery.run()

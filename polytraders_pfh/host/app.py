@@ -8,6 +8,7 @@ read, bots started, feeds, window. Stop: window, feeds, door, queued events deli
 sessions closed.
 """
 
+import asyncio
 import logging
 import os
 import random
@@ -20,6 +21,7 @@ from typing import Final, Self
 from polytraders_hookspecs import Clock, CommandResult, ExecutionReport, ReportBus, Signer
 from prometheus_client import CollectorRegistry
 
+from polytraders_pfh.config import BOT_ID
 from polytraders_pfh.host.account import Account
 from polytraders_pfh.host.admin import AdminDesk, AdminDoor, AdminPlace
 from polytraders_pfh.host.clob import ClobAdapter
@@ -38,6 +40,7 @@ from polytraders_pfh.host.link import ExchangeLink
 from polytraders_pfh.host.metrics import HostMetrics
 from polytraders_pfh.host.page import HostPage
 from polytraders_pfh.host.placing import Placement, PlaceOrder
+from polytraders_pfh.host.promotion import is_gated, require_gate
 from polytraders_pfh.host.services import BotServices
 from polytraders_pfh.host.standing import Standing
 from polytraders_pfh.host.state import StateDir
@@ -132,6 +135,7 @@ class Host:
             stack.push_async_callback(close_provider, self.tracers)
             link = await self._open_link(stack)
             await self._open_room(stack, link)
+            await self._pass_gate()
             self._register_bots(stack, link)
             await self._open_door(stack, link)
             await self._start_bots()
@@ -197,6 +201,11 @@ class Host:
         )
         self.bus, self.lifecycle, self.kill_switch = room.bus, room.lifecycle, room.kill_switch
         await room.open(stack)
+
+    async def _pass_gate(self) -> None:
+        if is_gated(self.config):
+            directory = self._state.of_bot(BOT_ID)
+            await asyncio.to_thread(require_gate, self.config, directory, self.clock.now_ms())
 
     def _register_bots(self, stack: AsyncExitStack, link: ExchangeLink) -> None:
         enabled = [name for name, section in self.config.bots.items() if section.enabled]

@@ -20,6 +20,7 @@ from polytraders_pfh.host.config_faults import fault_list
 from polytraders_pfh.host.config_file import Section as _Section
 from polytraders_pfh.host.config_file import read_toml
 from polytraders_pfh.host.config_nats import NatsSection, ReportsNatsSection
+from polytraders_pfh.host.gates_config import GatesSection
 from polytraders_pfh.host.secret import SecretSource, rooted_secrets
 from polytraders_pfh.host.sidecar_config import STRATEGY_PREFIX, SidecarSection
 from polytraders_pfh.host.wallet_config import WalletSection
@@ -155,6 +156,7 @@ class HostConfig(_Section):
     nats: NatsSection | None = None
     telemetry: TelemetrySection = TelemetrySection()
     sidecar: SidecarSection | None = None
+    gates: GatesSection = GatesSection()
     bots: dict[str, BotSection] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -188,12 +190,15 @@ class HostConfig(_Section):
         return self
 
     def members_of(self, bot: str) -> Mapping[str, Any]:
-        """Return a bot's section as written; the plugin's own with the limits of the sidecar's rules."""
+        """Return a bot's section as written; the plugin's with its rules' limits and its gate's override."""
         section = self.bots[bot]
-        if self.sidecar is None or bot != BOT_ID:
-            return section.members()
-        overrides = {**_overrides(section), **self.sidecar.overrides()}
-        return MappingProxyType({**section.members(), "overrides": overrides})
+        members = dict(section.members())
+        if bot == BOT_ID and self.sidecar is not None:
+            members["overrides"] = {**_overrides(section), **self.sidecar.overrides()}
+        word = self.gates.word_for(members.get("mode", "shadow_only")) if bot == BOT_ID else None
+        if word is not None:
+            members["gate_override"] = {"who": word.who, "why": word.why}
+        return MappingProxyType(members)
 
     @classmethod
     def from_members(
@@ -235,6 +240,9 @@ class HostConfig(_Section):
             update={
                 **{name: rooted_secrets(getattr(self, name), base_dir) for name in secrets},
                 "host": under(self.host, "state_dir"),
+                "gates": self.gates.model_copy(
+                    update={"junit": tuple(base_dir / path for path in self.gates.junit)}
+                ),
                 "signer": self.signer and under(self.signer, "socket"),
                 "kill_switch": under(self.kill_switch, "file"),
                 "reports": under(self.reports, "file"),

@@ -9,11 +9,12 @@ from polytraders_hookspecs.events import BuilderCode, ConditionId, TokenId
 from polytraders_hookspecs.wire import read_amount, read_price
 from pydantic import TypeAdapter, ValidationError
 
-from polytraders_pfh.config import BOT_ID, load_settings
+from polytraders_pfh.config import BOT_ID, Settings, load_settings
 from polytraders_pfh.core.market import Side
 from polytraders_pfh.core.order_rules import Rule, RuleBook, Traits
 from polytraders_pfh.errors import ConfigError
 from polytraders_pfh.host.config import HostConfig
+from polytraders_pfh.host.promotion import is_gated
 from polytraders_pfh.host.sidecar_config import DEFAULT, SidecarSection, strategy_id
 
 _NEEDED: Final = ("side", "price", "size")
@@ -30,6 +31,7 @@ def config_words(config: HostConfig) -> Iterator[str]:
     if BOT_ID in config.bots:
         settings = load_settings(config.members_of(BOT_ID))
         yield f"{BOT_ID}: mode {settings.mode}" + ("" if settings.enabled else ", not enabled")
+        yield from _gate_words(config, settings)
         yield from (f"  warning: {warning}" for warning in settings.warnings())
     else:
         yield f'{BOT_ID}: has no section [bots."{BOT_ID}"], so nothing looks after partial fills'
@@ -86,6 +88,14 @@ def read_order(text: str) -> Traits:
         builder_code=parts.get("builder"),
         expires=parts.get("expires", False),
     )
+
+
+def _gate_words(config: HostConfig, settings: Settings) -> Iterator[str]:
+    word = settings.gate_override
+    if word is not None:
+        yield f"  its gate is overridden by {word.who}: {word.why}; on record at every start"
+    elif settings.mode != "shadow_only" and is_gated(config):
+        yield "  it starts only when the gate of this mode is passed; see `polytraders-pfh gates`"
 
 
 def _rule_words(section: SidecarSection) -> Iterator[str]:

@@ -206,6 +206,7 @@ MEANINGS: Final = {
         "`shadow_only` decides and reports; `quarantine` may cancel; `limited_live` acts on listed markets; "
         "`general_live` acts"
     ),
+    "gate_override": "`who` runs `mode` without its promotion gate and `why`; on record at every start",
     "defaults.default_policy": "hold, cancel or chase, where the strategy declared none",
     "defaults.min_remainder_size": "pUSD; smaller remainders are cancelled as dust (not below 1)",
     "defaults.chase_max_ticks": "adverse ticks from the root price (not above 10)",

@@ -58,7 +58,9 @@ class SidecarStage:
 
     def config(self, sidecar: dict[str, Any] | None, **bot: Any) -> HostConfig:
         """The sidecar's config: the owner's wallet, a directory of its own."""
-        sections = {} if sidecar is None else {"sidecar": sidecar}
+        sections: dict[str, Any] = {} if sidecar is None else {"sidecar": sidecar}
+        if bot.get("mode", "shadow_only") != "shadow_only":
+            sections["gates"] = {"override": {"mode": bot["mode"], "who": "ann", "why": "a test"}}
         return config_for(self.server, self.folder / "sidecar", bots={PLUGIN: bot}, **sections)
 
     @asynccontextmanager
