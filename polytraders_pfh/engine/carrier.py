@@ -141,7 +141,7 @@ class Carrier:
         result = await self._sequencer.cancel(intent, span)
         self._sequencer.finish(intent)
         if decision.reason is Reason.PARTIAL_FILL_DUST_AUTO_CANCEL and result.outcome != "closed":
-            self.own(self._hand_over_dust(fill, intent, result.outcome == "cancelled"))
+            self.own(self._hand_over_dust(fill, intent, result.outcome == "cancelled", span))
         return cancel_ending(decision, result)
 
     async def _chase(self, fill: Fill, intent: Intent, decision: Decision, span: Span) -> CancelReplaceResult:
@@ -221,7 +221,7 @@ class Carrier:
         outcome: Outcome = "cancelled" if intent.state is State.CLOSED else "unconfirmed"
         return CancelReplaceResult(outcome=outcome, detail=why)
 
-    async def _hand_over_dust(self, fill: Fill, intent: Intent, cancelled: bool) -> None:
+    async def _hand_over_dust(self, fill: Fill, intent: Intent, cancelled: bool, span: Span) -> None:
         dust = DustRemainder(
             order_id=fill.order_id,
             trace_id=fill.trace_id,
@@ -231,9 +231,9 @@ class Carrier:
             remaining_usd=fill.remaining_usd,
             cancelled=cancelled,
         )
-        for result in await gather_hook(
-            self._hooks.on_dust_remainder, deadline_s=_DUST_DEADLINE_S, dust=dust
-        ):
+        with self._t.traces.step(names.SPAN_DUST, fill.trace_id, span):
+            results = await gather_hook(self._hooks.on_dust_remainder, deadline_s=_DUST_DEADLINE_S, dust=dust)
+        for result in results:
             if result.error is not None:
                 _LOG.warning("bot %s refused a dust remainder: %r", result.plugin_name, result.error)
 

@@ -211,7 +211,11 @@ class Coordinator:
 
     async def _decide_under_lock(self, work: Work, intent: Intent) -> tuple[Decision | None, Ending | None]:
         """Decide with the intent's lock held; it stays held when this returns, and only then."""
-        await intent.lock.acquire()
+        if intent.lock.locked():
+            with self._t.traces.step(names.SPAN_LOCK, intent.trace_id, work.span):
+                await intent.lock.acquire()
+        else:
+            await intent.lock.acquire()
         try:
             return await self._decider.decide(work, intent)
         except BaseException:

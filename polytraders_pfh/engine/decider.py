@@ -85,7 +85,11 @@ class Decider:
             basis = basis._replace(obstacle=why)
             decision = decide_on(basis)
         acts = tools.mode.acts(decision, intent.market_id)
-        if decision.action is Action.CHASE and acts and (why := await self._trial.fault(intent, decision)):
+        if (
+            decision.action is Action.CHASE
+            and acts
+            and (why := await self._trial.fault(intent, decision, work.span))
+        ):
             basis = basis._replace(obstacle=why)
             decision = decide_on(basis)
         work.basis = basis

@@ -26,9 +26,10 @@ from polytraders_pfh.engine.reporter import Reporter, Work, fill_of
 from polytraders_pfh.engine.seen import Answer
 from polytraders_pfh.engine.sequencer import Sequencer
 from polytraders_pfh.engine.tools import Tools
+from polytraders_pfh.engine.traced import answered
 from polytraders_pfh.engine.within import within
 from polytraders_pfh.telemetry import names
-from polytraders_pfh.telemetry.traces import ended, sampled_trace
+from polytraders_pfh.telemetry.traces import ended
 
 _KILL: Final = "kill"
 _RECORD_DEADLINE_S: Final = 0.1
@@ -125,16 +126,14 @@ class Killer:
         for intent in intents:
             intent.unwanted = True
             intent.step(Step.CANCEL_STARTED)
-        await self._record(intents)
-        steps = [t.traces.start(names.SPAN_CANCEL, intent.trace_id, span) for intent, span in acting]
-        began_ns = t.clock.monotonic_ns()
-        try:
+        stories = [(intent.trace_id, span) for intent, span in acting]
+        with t.traces.shared_step(names.SPAN_COMMIT, stories):
+            await self._record(intents)
+        with t.traces.shared_step(names.SPAN_CANCEL, stories) as steps:
             by_order = await t.exchange.cancel(tuple([intent.working.order_id for intent in intents]))
-        finally:
-            took_s = (t.clock.monotonic_ns() - began_ns) / 1e9
-            t.metrics.waited(names.SPAN_CANCEL, took_s, sampled_trace(steps[0]))
-            for step in steps:
-                ended(step)
+            for intent, step in zip(intents, steps, strict=True):
+                order_id = intent.working.order_id
+                answered(step, order_id, by_order[order_id].value, attempt=0)
         return {intent.root_order_id: by_order[intent.working.order_id] for intent in intents}
 
     async def _take(

@@ -212,7 +212,8 @@ class Sequencer:
             await self._log.durable(recorded, intent, span)
         except Exception as e:
             return self._held_back(intent, f"the journal failed with {type(e).__name__}")
-        kill = await t.kill.state()
+        with t.traces.step(names.SPAN_KILL_READ, intent.trace_id, span):
+            kill = await t.kill.state()
         fault = self._last_checks(intent, plan, kill, token)
         if fault:
             self._log.note(Kind.HELD_BACK, intent, signed.order_id, why=fault)

@@ -5,12 +5,14 @@ A signer that works costs nothing here. One that failed is asked first, for a mi
 
 from typing import Final
 
+from opentelemetry.trace import Span
 from polytraders_hookspecs.orders import SignedOrder
 
 from polytraders_pfh.core.policy import Decision
 from polytraders_pfh.engine.intents import Intent
 from polytraders_pfh.engine.orders import unsigned_chase
 from polytraders_pfh.engine.tools import Tools
+from polytraders_pfh.telemetry import names
 
 _DOUBT_NS: Final = 60_000_000_000
 
@@ -23,7 +25,7 @@ class SignerTrial:
         self._until_ns = 0
         tools.exchange.on_unsigned = self._doubt
 
-    async def fault(self, intent: Intent, decision: Decision) -> str:
+    async def fault(self, intent: Intent, decision: Decision, span: Span) -> str:
         """Return why the signer would not sign this chase, or an empty text when that is not known."""
         if self._t.clock.monotonic_ns() >= self._until_ns:
             return ""
@@ -31,7 +33,8 @@ class SignerTrial:
         price, size = decision.price_micro, decision.size_micro
         if neg_risk is None or price is None or size is None:
             return ""
-        answer = await self._t.exchange.sign(unsigned_chase(intent, price, size, neg_risk))
+        with self._t.traces.step(names.SPAN_SIGN, intent.trace_id, span):
+            answer = await self._t.exchange.sign(unsigned_chase(intent, price, size, neg_risk))
         return "" if isinstance(answer, SignedOrder) else answer
 
     def _doubt(self) -> None:

@@ -9,7 +9,7 @@ host's span, with a link to the derived trace.
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -111,6 +111,22 @@ class Traces:
                 yield span
         finally:
             self._waited(name, (self._monotonic_ns() - began_ns) / 1e9, sampled_trace(span))
+
+    @contextmanager
+    def shared_step(self, name: str, stories: Sequence[tuple[str, Span]]) -> Iterator[list[Span]]:
+        """One wait of several orders, by `trace_id` and parent: a span in each one's trace, timed once."""
+        began_ns = self._monotonic_ns()
+        spans = [self.start(name, trace_id, parent) for trace_id, parent in stories]
+        try:
+            yield spans
+        except BaseException as e:
+            for span in spans:
+                failed(span, e)
+            raise
+        finally:
+            self._waited(name, (self._monotonic_ns() - began_ns) / 1e9, sampled_trace(spans[0]))
+            for span in spans:
+                ended(span)
 
     @contextmanager
     def publishing(self, name: str, trace_id: str, traceparent: str) -> Iterator[Span]:

@@ -13,6 +13,7 @@ from polytraders_pfh.host import HostConfig
 from polytraders_pfh.host.cluster.link import BusLink
 from polytraders_pfh.host.config_nats import NatsSection
 from polytraders_pfh.host.errors import BusError
+from polytraders_pfh.telemetry.traceparent import traceparent
 
 TOPIC = "polytraders.reports.execution"
 
@@ -56,7 +57,8 @@ async def test_what_a_bot_publishes_is_in_the_stream(tmp_path: Path) -> None:
         changes = {"reports": {"bus": "nats"}, "nats": {"servers": [server.url]}}
         async with host_stage(tmp_path, **changes) as stage:
             assert stage.bot.host is not None
-            await stage.bot.host.reports.publish(TOPIC, "trc_1", b"{}", "m1")
+            with stage.host.tracers.get_tracer("t").start_as_current_span("send") as span:
+                await stage.bot.host.reports.publish(TOPIC, "trc_1", b"{}", "m1")
         link = BusLink(NatsSection(servers=(server.url,)), "test")
         await link.open()
         kept = await link.jetstream.get_msg("POLYTRADERS_REPORTS", 1)
@@ -65,6 +67,7 @@ async def test_what_a_bot_publishes_is_in_the_stream(tmp_path: Path) -> None:
     assert (kept.subject.rpartition(".")[0], kept.data) == (TOPIC, b"{}")
     assert kept.headers is not None
     assert (kept.headers["Nats-Msg-Id"], kept.headers["Polytraders-Key"]) == ("m1", "trc_1")
+    assert kept.headers["traceparent"] == traceparent(span)
 
 
 async def test_a_host_whose_bus_is_not_there_does_not_start_and_has_sent_no_order(tmp_path: Path) -> None:

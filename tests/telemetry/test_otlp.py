@@ -57,6 +57,7 @@ async def test_a_chase_reads_back_from_the_collector_as_the_tree_that_it_was(
         ("pfh.order.read", chase.span_id): 1,
         ("pfh.trades.read", chase.span_id): 1,
         ("pfh.sign", chase.span_id): 1,
+        ("pfh.killswitch.read", chase.span_id): 1,
         ("pfh.post", chase.span_id): 1,
     }
     assert event.parent_id == ""

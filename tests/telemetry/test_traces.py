@@ -33,6 +33,7 @@ from polytraders_pfh.telemetry import names
 from polytraders_pfh.telemetry.traceparent import span_context, traceparent
 
 OTHER, OTHER_TRACE = "0x" + "d4" * 32, "trc_00000000000000d4"
+DUST = "0x" + "d5" * 32
 CHASE = "pfh.cancel_replace"
 
 
@@ -51,6 +52,7 @@ async def test_every_wait_of_a_chase_is_a_span_below_its_event(tmp_path: Path) -
         f"pfh.partial_fill > {CHASE} > pfh.book.fetch",
         f"pfh.partial_fill > {CHASE} > pfh.cancel",
         f"pfh.partial_fill > {CHASE} > pfh.journal.commit",
+        f"pfh.partial_fill > {CHASE} > pfh.killswitch.read",
         f"pfh.partial_fill > {CHASE} > pfh.order.read",
         f"pfh.partial_fill > {CHASE} > pfh.post",
         f"pfh.partial_fill > {CHASE} > pfh.sign",
@@ -173,6 +175,43 @@ async def test_a_sequence_that_outlasts_its_hook_call_still_ends_on_its_own_span
     assert attributes[names.ATTR_VERDICT] == "CHASE_ORDER_SUBMITTED"
 
 
+async def test_an_event_that_waits_for_an_earlier_one_of_its_intent_shows_how_long(tmp_path: Path) -> None:
+    provider = deriving()
+    kept, gate, reached = Kept(provider), asyncio.Event(), asyncio.Event()
+
+    async def slow(exchange: FakeExchange, ids: tuple[str, ...]) -> None:
+        reached.set()
+        await gate.wait()
+
+    async with traced_host(provider, tmp_path) as host:
+        host.exchange.on_cancel = slow
+        first = asyncio.create_task(host.bot.on_partial_fill(partial(policy="cancel")))
+        await reached.wait()
+        second = asyncio.create_task(host.bot.on_partial_fill(partial(policy="cancel", at_ms=NOW_MS + 1)))
+        await asyncio.sleep(0)
+        gate.set()
+        await asyncio.gather(first, second)
+
+    assert kept.path(kept.one("pfh.intent.lock")) == ["pfh.partial_fill", "pfh.intent.lock"]
+
+
+async def test_what_is_asked_of_other_bots_and_of_a_signer_in_doubt_is_a_span_too(tmp_path: Path) -> None:
+    provider = deriving()
+    kept = Kept(provider)
+    async with traced_host(provider, tmp_path) as host:
+        sign, host.signer.twist = host.signer.twist, lambda _: "no signature today"
+        await host.bot.on_partial_fill(partial(policy="chase"))
+        host.signer.twist = sign
+        host.exchange.orders[OTHER] = Resting(725_806_451, 620_000, 322_580_645)
+        await host.bot.on_partial_fill(partial(order_id=OTHER, policy="chase", trace_id=OTHER_TRACE))
+        host.exchange.orders[DUST] = Resting(725_806_451, 620_000, 720_000_000)
+        await host.bot.on_partial_fill(partial(order_id=DUST, filled="447", remaining="3"))
+
+    tried = kept.path(_about(kept, OTHER_TRACE, "pfh.sign")[0])
+    assert tried == ["pfh.partial_fill", "pfh.sign"]
+    assert kept.path(kept.one("pfh.dust")) == ["pfh.partial_fill", "pfh.dust"]
+
+
 async def test_second_look_at_a_shed_event_stays_in_its_own_order_s_trace(tmp_path: Path) -> None:
     provider = deriving()
     kept, gate, reached = Kept(provider), asyncio.Event(), asyncio.Event()
@@ -221,9 +260,12 @@ async def test_kill_sweep_is_seen_in_each_order_s_own_trace_with_a_link_to_the_s
 
     for trace_id in (TRACE, OTHER_TRACE):
         (sweep,) = _about(kept, trace_id, "pfh.killswitch")
-        (cancel,) = _about(kept, trace_id, "pfh.cancel")
+        (cancel,), (commit,) = [
+            _about(kept, trace_id, f"pfh.{name}") for name in ("cancel", "journal.commit")
+        ]
         assert sweep.context.trace_id == otel_trace_id(trace_id)
-        assert cancel.parent.span_id == sweep.context.span_id
+        assert cancel.parent.span_id == commit.parent.span_id == sweep.context.span_id
+        assert cancel.attributes[names.ATTR_OUTCOME] == "dead"
         assert [link.context.span_id for link in sweep.links] == [signal.get_span_context().span_id]
         assert _events(sweep) == {"KILL_SWITCH_ACTIVE": {"polytraders.severity": "HARD_REJECT"}}
         (report,) = [report for report in reports if report.trace_id == trace_id]

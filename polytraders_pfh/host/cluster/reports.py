@@ -7,6 +7,7 @@ from typing import Final
 from nats.errors import Error as NatsError
 from nats.js.api import Header, RetentionPolicy, StorageType, StreamConfig
 from nats.js.errors import APIError
+from opentelemetry.trace import get_current_span
 from polytraders_hookspecs import Clock, WireError, read_json
 
 from polytraders_pfh.host.cluster.link import BusLink
@@ -15,10 +16,13 @@ from polytraders_pfh.host.cluster.scan import last_sequence, read_past
 from polytraders_pfh.host.cluster.streams import ensure_stream
 from polytraders_pfh.host.config_nats import ReportsNatsSection
 from polytraders_pfh.host.errors import BusError
+from polytraders_pfh.telemetry.traceparent import traceparent
 
 SEVEN_YEARS_S: Final = 2_557 * 86_400
 """Two leap days included."""
 KEY_HEADER: Final = "Polytraders-Key"
+TRACE_HEADER: Final = "traceparent"
+"""Which span sent it (W3C), so that whoever reads the stream goes on in the order's own trace."""
 _WRONG_LAST: Final = frozenset({10071, 10164})
 _SKEW_MS: Final = 60_000
 _MAX_KNOWN: Final = 1_000_000
@@ -72,6 +76,8 @@ class NatsReportBus:
             )
         subject = f"{topic}.{partition_of(key, self._section.partitions)}"
         headers = {Header.MSG_ID.value: message_id, KEY_HEADER: key}
+        if sender := traceparent(get_current_span()):
+            headers[TRACE_HEADER] = sender
         made_ms = _made_ms(payload)
         if made_ms is not None and self._clock.now_ms() - made_ms < self._fresh_ms:
             await self._send(subject, payload, headers)
