@@ -21,6 +21,7 @@ from support.fake_host import NOW_MS, ROOT, FakeHost, Resting, book, partial
 from polytraders_pfh.cli import main
 from polytraders_pfh.core import basis as core_basis
 from polytraders_pfh.core.policy import Decision, decide
+from polytraders_pfh.host.example_files import example
 from polytraders_pfh.ops.story import Story
 
 
@@ -129,3 +130,13 @@ def test_person_at_a_terminal_sees_colours_and_lines_that_wrap_behind_their_head
     assert max(map(len, lines)) <= 90
     (at,) = [n for n, line in enumerate(lines) if line.startswith("        => 11  near chase: post again")]
     assert lines[at + 1].startswith(" " * 40)
+
+
+def test_without_a_journal_the_host_s_config_says_where_it_is(journal: Path, tmp_path: Path) -> None:
+    config = tmp_path / "host.toml"
+    config.write_text(example("live").replace('state_dir = "state"', f'state_dir = "{journal}"'))
+
+    done = CliRunner().invoke(main, ["explain", "--order", ROOT, "--config", str(config)])
+
+    assert done.exit_code == 0, done.output
+    assert done.output.startswith("BUY 725.806451 shares at 0.62")

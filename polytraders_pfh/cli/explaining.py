@@ -8,7 +8,7 @@ from typing import Final
 import click
 
 from polytraders_pfh.cli.exits import EXIT_FAILED, leave, sentences
-from polytraders_pfh.cli.options import json_option
+from polytraders_pfh.cli.options import config_option, journal_argument, journal_of, json_option
 
 _STYLES: Final = {
     "title": "bold",
@@ -19,32 +19,30 @@ _STYLES: Final = {
     "faint": "bright_black",
 }
 
-journal_argument = click.argument(
-    "journal", type=click.Path(exists=True, path_type=Path), default=".", required=False
-)
-
 
 @click.command()
 @journal_argument
+@config_option
 @click.option(
     "--order", "any_id", metavar="ID", required=True, help="A root order, any chase order, or a trace id."
 )
 @json_option
-def explain(journal: Path, any_id: str, as_json: bool) -> None:
+def explain(journal: Path | None, config: Path, any_id: str, as_json: bool) -> None:
     """Tell what happened to an order, from the journal, in plain words.
 
     What filled, which book was seen, each rule tried and why it fired or did not, what was sent and what
     came back. JOURNAL is a journal's directory, live, closed or exported, one file of it, or a directory
-    above the only one; without it, this directory. The exit code is 1 when the order is not there. The JSON
-    is described in entry_points.md.
+    above the only one; without it, the state directory of the host's config, or this directory. The exit code
+    is 1 when the order is not there. The JSON is described in entry_points.md.
     """
     with sentences("host"):
         from polytraders_pfh.ops.explain import story  # noqa: PLC0415
 
-        found = story(journal, any_id)
+        place = journal_of(journal, config) or Path()
+        found = story(place, any_id)
         if found is None:
             leave(
-                f"order {any_id} is in no record of the journal in {journal}; check the id, "
+                f"order {any_id} is in no record of the journal in {place}; check the id, "
                 "or name the journal of the host that traded it",
                 EXIT_FAILED,
             )
@@ -60,8 +58,9 @@ def explain(journal: Path, any_id: str, as_json: bool) -> None:
 
 @click.command("replay-decisions")
 @journal_argument
+@config_option
 @json_option
-def replay_decisions(journal: Path, as_json: bool) -> None:
+def replay_decisions(journal: Path | None, config: Path, as_json: bool) -> None:
     """Make every recorded decision again from its recorded inputs; it must come out byte for byte.
 
     JOURNAL is as for `explain`. The exit code is 1 when a decision differs or its inputs are not there, so
@@ -70,7 +69,7 @@ def replay_decisions(journal: Path, as_json: bool) -> None:
     with sentences("host"):
         from polytraders_pfh.ops.replaying import replay_decisions as replay  # noqa: PLC0415
 
-        found = replay(journal)
+        found = replay(journal_of(journal, config) or Path())
         if as_json:
             click.echo(json.dumps(found.as_json(), indent=1))
         else:

@@ -25,6 +25,19 @@ def ratio(ctx: click.Context, param: click.Parameter, value: str | None) -> Frac
     return ratio
 
 
+def journal_of(journal: Path | None, config: Path) -> Path | None:
+    """Return where a journal is read from: what was named, or where a host's config leads, if there is one.
+
+    Raises:
+        ConfigError: The config has faults.
+    """
+    if journal is not None or not config.exists():
+        return journal
+    from polytraders_pfh.host import load_config  # noqa: PLC0415
+
+    return load_config(config).host.state_dir
+
+
 def policies_of(policy: str) -> tuple[Any, ...]:
     return _POLICIES if policy == "all" else (policy,)
 
@@ -52,4 +65,5 @@ config_option = click.option(
     show_envvar=True,
     help="The host's TOML file.",
 )
+journal_argument = click.argument("journal", type=click.Path(exists=True, path_type=Path), required=False)
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")

@@ -8,13 +8,14 @@ from pathlib import Path
 import click
 
 from polytraders_pfh.cli.exits import EXIT_FAILED, sentences
-from polytraders_pfh.cli.options import json_option
+from polytraders_pfh.cli.options import config_option, journal_argument, journal_of, json_option
 
 _GATES = ("to_shadow", "to_limited_live", "to_general_live")
 
 
 @click.command()
-@click.argument("journal", type=click.Path(exists=True, path_type=Path), required=False)
+@journal_argument
+@config_option
 @click.option(
     "--gate", "wanted", type=click.Choice(_GATES), multiple=True, help="This one alone; may be repeated."
 )
@@ -30,6 +31,7 @@ _GATES = ("to_shadow", "to_limited_live", "to_general_live")
 @json_option
 def gates(
     journal: Path | None,
+    config: Path,
     wanted: tuple[str, ...],
     junit: tuple[Path, ...],
     prometheus: str | None,
@@ -51,7 +53,9 @@ def gates(
 
         now_ms = int(datetime.now(UTC).timestamp()) * 1000
         scrape = None if prometheus is None else lambda since, until: counted(prometheus, since, until)
-        found = [one for one in evaluate(journal, junit, now_ms, scrape) if one.gate in (wanted or _GATES)]
+        place = None if set(wanted) == {"to_shadow"} else journal_of(journal, config)
+        verdicts = evaluate(place, junit, now_ms, scrape)
+        found = [one for one in verdicts if one.gate in (wanted or _GATES)]
         if as_json:
             click.echo(json.dumps([{**one._asdict(), "passed": one.passed} for one in found], indent=1))
         else:

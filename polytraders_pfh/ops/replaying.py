@@ -1,13 +1,13 @@
 """Every recorded decision made again from its recorded inputs, and held byte for byte to what it was."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from polytraders_pfh.core.basis import decide_on, decode, encode
 from polytraders_pfh.core.policy import Decision
-from polytraders_pfh.engine.journal import Kind, Record
+from polytraders_pfh.engine.journal import Kind, Record, Stored
 from polytraders_pfh.ops.sources import records
 from polytraders_pfh.ops.words import told_by
 
@@ -65,8 +65,13 @@ def replay_decisions(journal: Path) -> Replay:
     Raises:
         JournalFailed: The journal is not there, altered, or cannot be read.
     """
+    return replay_records(records(journal, DECIDING))
+
+
+def replay_records(found: Iterable[Stored]) -> Replay:
+    """Return what came of making every decision in these records again; they come in their order."""
     replay, carried = Replay(), set[Event]()
-    for seq, record, _ in records(journal, DECIDING):
+    for seq, record, _ in found:
         text = record.facts.get("decided")
         if isinstance(text, str):
             _again(replay, seq, record, text)

@@ -14,6 +14,7 @@ from polytraders_pfh.engine.journal import JournalFailed, Kind, Record, export_s
 from polytraders_pfh.ops.explain import story
 from polytraders_pfh.ops.story import Story
 from polytraders_pfh.ops.telling import plain_text
+from polytraders_pfh.ops.words import _WORDS
 
 OTHER = "0x" + "d4" * 32
 
@@ -134,13 +135,17 @@ async def test_live_journal_is_read_while_the_bot_writes_it(host: FakeHost, tmp_
     assert journal.failed == ""
 
 
-async def test_other_intents_stay_out_of_the_story(host: FakeHost, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("trace_id", "under_it"), [("trc_other", {OTHER}), (TRACE, {ROOT, OTHER})])
+async def test_other_intents_stay_out_of_the_story_also_under_one_trace(
+    host: FakeHost, tmp_path: Path, trace_id: str, under_it: set[str]
+) -> None:
     await host.bot.on_partial_fill(partial())
-    await host.bot.on_partial_fill(partial(order_id=OTHER, trace_id="trc_other"))
+    await host.bot.on_partial_fill(partial(order_id=OTHER, trace_id=trace_id))
     await durable(host)
 
     assert {entry.order_id for entry in told(tmp_path, ROOT).entries} == {ROOT}
-    assert {entry.order_id for entry in told(tmp_path, "trc_other").entries} == {OTHER}
+    assert {entry.order_id for entry in told(tmp_path, OTHER).entries} == {OTHER}
+    assert {entry.order_id for entry in told(tmp_path, trace_id).entries} == under_it
 
 
 async def test_closed_segments_and_exports_tell_the_same_as_the_live_one(
@@ -203,6 +208,10 @@ async def test_words_of_the_exchange_cannot_move_the_terminal_s_cursor(
     await durable(host)
 
     assert "\x1b" not in plain_text(told(tmp_path, ROOT))
+
+
+def test_every_kind_of_record_has_its_words() -> None:
+    assert set(_WORDS) == set(Kind)
 
 
 async def test_order_that_is_not_there_has_no_story(host: FakeHost, tmp_path: Path) -> None:
