@@ -128,7 +128,9 @@ def test_paper_on_a_taken_port_says_so(tmp_path: Path) -> None:
     assert "address already in use; free it, or name another" in err
 
 
-def test_host_against_paper_stops_on_sigterm(tmp_path: Path) -> None:
+@contextmanager
+def paper_config(tmp_path: Path, mode: str = "shadow_only") -> Iterator[Path]:
+    """A paper exchange, and the config of a host that trades there."""
     with process("paper") as exchange:
         line = line_with(exchange.stdout, "paper exchange")
         found = re.search(r"(http://\S+)\s.*(ws://\S+?/ws)/market", line)
@@ -138,20 +140,62 @@ def test_host_against_paper_stops_on_sigterm(tmp_path: Path) -> None:
             f'[host]\nstate_dir = "state"\nhttp_port = 0\n'
             f'[exchange]\nrest_url = "{found[1]}"\nws_url = "{found[2]}"\n'
             f'[wallet]\nkey = {{ env = "WALLET_KEY" }}\n'
-            f'[bots."exec.partialfillhandler"]\nmode = "shadow_only"\n'
+            f'[bots."exec.partialfillhandler"]\nmode = "{mode}"\n'
         )
-        with process("host", "--config", str(config), WALLET_KEY="31" * 32) as host:
-            up = line_with(host.stderr, "host is up at http://127.0.0.1:")
-            url = re.search(r"(http://127\.0\.0\.1:\d+)", up)
-            assert url is not None
-            health = f"{url[1]}/internal/health/partialfillhandler"
-            with urllib.request.urlopen(health, timeout=5) as answer:
-                told = json.load(answer)
-            host.send_signal(signal.SIGTERM)
-            host.communicate(timeout=PATIENCE_S)
+        yield config
+
+
+def run(*arguments: str, **environ: str) -> tuple[int, str, str]:
+    """Run a command to its end."""
+    with process(*arguments, **environ) as started:
+        out, err = started.communicate(timeout=PATIENCE_S)
+    return started.returncode, out, err
+
+
+def test_host_against_paper_stops_on_sigterm(tmp_path: Path) -> None:
+    with (
+        paper_config(tmp_path) as config,
+        process("host", "--config", str(config), WALLET_KEY="31" * 32) as host,
+    ):
+        up = line_with(host.stderr, "host is up at http://127.0.0.1:")
+        url = re.search(r"(http://127\.0\.0\.1:\d+)", up)
+        assert url is not None
+        health = f"{url[1]}/internal/health/partialfillhandler"
+        with urllib.request.urlopen(health, timeout=5) as answer:
+            told = json.load(answer)
+        host.send_signal(signal.SIGTERM)
+        host.communicate(timeout=PATIENCE_S)
 
     assert host.returncode == 0
     assert told["bot_id"] == "exec.partialfillhandler"
+
+
+def test_a_host_is_steered_and_looked_over_by_other_processes_and_stays_killed(tmp_path: Path) -> None:
+    bot = "exec.partialfillhandler"
+    with paper_config(tmp_path, "general_live") as config:
+        environ = {"WALLET_KEY": "31" * 32, "POLYTRADERS_CONFIG": str(config)}
+        with process("host", "--config", str(config), **environ) as host:
+            line_with(host.stderr, "host is up at")
+            looked_over = run("doctor", "--json", **environ)
+            lowered = run("mode", "quarantine", "--by", "ann", "--reason", "drill", **environ)
+            refused = run("bot", "cancel-remainder", bot, "--order", "0x12", **environ)
+            killed = run("kill", "--by", "ann", "--reason", "drill", **environ)
+            host.send_signal(signal.SIGTERM)
+            host.communicate(timeout=PATIENCE_S)
+        gone = run("status", **environ)
+        with process("host", "--config", str(config), **environ) as host:
+            line_with(host.stderr, "host is up at")
+            after = run("status", **environ)
+            host.send_signal(signal.SIGTERM)
+            host.communicate(timeout=PATIENCE_S)
+
+    assert (looked_over[0], looked_over[2]) == (0, "")
+    assert {f["verdict"] for f in json.loads(looked_over[1])["findings"]} == {"right", "skipped"}
+    assert lowered[:2] == (0, f"{bot}: mode is quarantine, it was general_live\n")
+    assert refused[:2] == (1, "order 0x12 is not a remainder this bot knows; pass --order ID\n")
+    assert killed[:2] == (0, "the kill switch is ON; 0 remainders were cancelled\n")
+    assert (gone[0], "no host is running" in gone[2]) == (1, True)
+    assert after[:2] == (0, f"amber; kill switch ON; 0 open remainders; {bot} amber in quarantine\n")
 
 
 def test_without_click_the_command_is_one_sentence() -> None:

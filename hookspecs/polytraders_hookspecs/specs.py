@@ -214,7 +214,8 @@ def on_bot_command(
     Args:
         bot_id: Whom it is meant for; answer None to anything not addressed to you.
         command: For example `cancel-remainder`.
-        arguments: Option names without dashes, and their values; `actor` and `reason` are always there.
+        arguments: Option names without dashes, and their values; `actor` and `reason` are always there,
+            and `peer`, what the system itself says of the caller, where the host knows it.
 
     Returns: What happened, or None when the command is not this bot's.
 

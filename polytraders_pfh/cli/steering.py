@@ -166,6 +166,9 @@ def _options_in(arguments: list[str]) -> dict[str, str]:
 
 
 def _login() -> str:
+    """Return who is at the keyboard, as far as the system says."""
+    if behind := os.environ.get("SUDO_USER"):
+        return behind
     try:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:

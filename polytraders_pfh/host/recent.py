@@ -6,7 +6,7 @@ from typing import Final
 
 from polytraders_hookspecs import ExecutionReport, ReportBus, WireError
 
-_KEPT: Final = 500
+_KEPT: Final = 300
 
 
 class RecentReports:

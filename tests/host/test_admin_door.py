@@ -368,6 +368,32 @@ async def test_a_token_that_is_a_link_or_no_plain_file_is_refused(s: Steered, tm
     assert "was no plain file" in pipe.stderr
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+async def test_a_token_of_another_user_is_refused_and_root_may_use_the_host_s_own(
+    s: Steered, tmp_path: Path
+) -> None:
+    token = s.state_dir / "admin" / "token"
+    os.chown(token, 12345, 12345)
+    foreign = await s.cli("status")
+    os.chown(token.parent, 12345, 12345)
+    of_the_host_s_user = await s.cli("status")
+
+    assert foreign.exit_code == 1
+    assert "belonged to user 12345, and its directory to user 0" in foreign.stderr
+    assert of_the_host_s_user.exit_code == 0
+
+
+async def test_whoever_is_behind_sudo_is_the_one_on_record(
+    s: Steered, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SUDO_USER", "ann")
+
+    await s.cli("mode", "quarantine")
+
+    (record,) = s.recorded(Kind.COMMAND)
+    assert (record.facts["actor"], record.facts["peer"]) == ("ann", UID)
+
+
 async def test_a_token_is_rotated_by_replacing_its_file(s: Steered) -> None:
     token = s.state_dir / "admin" / "token"
     old = token.read_text().strip()

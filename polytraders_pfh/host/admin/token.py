@@ -59,7 +59,7 @@ class AdminToken:
                 f"token file {self.path} was unreadable ({e.strerror}); read it as its owner"
             ) from None
         with os.fdopen(fd, "rb") as f:
-            self._check_owner(os.fstat(fd))
+            self._check_owner(os.fstat(fd), self.path.parent.stat().st_uid)
             token = f.read(_MAX_TOKEN_BYTES + 1).strip()
         if not MIN_TOKEN_BYTES <= len(token) <= _MAX_TOKEN_BYTES:
             raise TokenRefused(
@@ -81,13 +81,15 @@ class AdminToken:
         if not hmac.compare_digest(hashlib.sha256(given).digest(), expected):
             raise TokenRefused(f"the token was wrong; the right one stands in {self.path}")
 
-    def _check_owner(self, found: os.stat_result) -> None:
+    def _check_owner(self, found: os.stat_result, owner: int) -> None:
+        """Return when the file is its directory's owner's, or root's, and nobody else's to read or write."""
         mode = stat.S_IMODE(found.st_mode)
         if not stat.S_ISREG(found.st_mode):
             raise TokenRefused(f"token file {self.path} was no plain file; delete it and restart the host")
-        if found.st_uid not in {os.geteuid(), 0}:
+        if found.st_uid not in {owner, 0}:
             raise TokenRefused(
-                f"token file {self.path} belonged to user {found.st_uid}; it has to be this user's own"
+                f"token file {self.path} belonged to user {found.st_uid}, and its directory to user {owner}; "
+                "delete it and restart the host"
             )
         if mode & _OTHERS:
             raise TokenRefused(

@@ -66,7 +66,7 @@ class HostPage:
         self._token = AdminToken(place.token)
         self._journals = journals
         self._clock = clock
-        self._reader = ThreadPoolExecutor(1, "page-story")
+        self._reader, self._painter = (ThreadPoolExecutor(1, name) for name in ("page-story", "page-paint"))
         self._templates = Environment(
             loader=PackageLoader("polytraders_pfh.host.page"),
             autoescape=True,
@@ -88,8 +88,9 @@ class HostPage:
         ]
 
     def close(self) -> None:
-        """Read no more stories."""
-        self._reader.shutdown(wait=False, cancel_futures=True)
+        """Read and paint no more."""
+        for worker in (self._reader, self._painter):
+            worker.shutdown(wait=False, cancel_futures=True)
 
     async def _board(self, _: web.Request) -> web.Response:
         now_ms = self._clock.now_ms()
@@ -155,8 +156,10 @@ class HostPage:
 
     async def _page(self, template: str, *, status: int = 200, **members: Any) -> web.Response:
         now, standing = moment(self._clock.now_ms()), await self._standing.members()
+        members |= {"now": now, "standing": standing, "version": __version__}
         filled = self._templates.get_template(template)
-        text = filled.render(members, now=now, standing=standing, version=__version__)
+        # A full page takes ten milliseconds and more, which the loop that trades does not have.
+        text = await asyncio.get_running_loop().run_in_executor(self._painter, filled.render, members)
         return web.Response(text=text, status=status, content_type="text/html", charset="utf-8")
 
 
