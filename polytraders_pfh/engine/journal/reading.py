@@ -210,9 +210,10 @@ def seen_events(paths: Sequence[Path], since_ms: int) -> list[Seen]:
                 "AND at_ms >= ? ORDER BY seq",
                 (since_ms,),
             ).fetchall()
-        if not found and rows:
-            break
+            last = db.execute("SELECT at_ms FROM records ORDER BY seq DESC LIMIT 1").fetchone()
         rows = [Row._make(row) for row in found] + rows
+        if last is not None and last[0] < since_ms:
+            break
     return seen_in([record_in(row) for row in rows])
 
 

@@ -129,11 +129,6 @@ class Segment:
             connection.close()
             raise
 
-    @property
-    def ended(self) -> bool:
-        """Whether nothing more belongs into this file."""
-        return self._db.execute("SELECT 1 FROM ended").fetchone() is not None
-
     def first_moment(self) -> int | None:
         """Return the moment of the first record, or None when there is none."""
         found = self._db.execute("SELECT at_ms FROM records ORDER BY seq LIMIT 1").fetchone()
