@@ -58,11 +58,11 @@ def check(engine: Engine) -> BotHealth:
         amber.append("the exchange's books did not answer the last request")
     dust, aborts = engine.reporter.dust.count(now_ms), engine.reporter.aborts.count(now_ms)
     for count, threshold in ((dust, _DUST), (aborts, _ABORTS)):
-        rate = f"{threshold.what} run at {count}/{_MINUTES} min"
+        rate = f"{threshold.what} ran at {Decimal(count) / _MINUTES} per minute over {_MINUTES} minutes"
         if count * 10 > threshold.red_tenths * _MINUTES:
-            red.append(f"{rate}, above {threshold.red_tenths}/10 per minute")
+            red.append(f"{rate}; red is above {Decimal(threshold.red_tenths) / 10}")
         elif count * 10 >= threshold.amber_tenths * _MINUTES:
-            amber.append(f"{rate}, not below {threshold.amber_tenths}/10 per minute")
+            amber.append(f"{rate}; green is below {Decimal(threshold.amber_tenths) / 10}")
     _add_state(engine, amber, red)
     return BotHealth(
         bot_id=BOT_ID,

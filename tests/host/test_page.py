@@ -324,8 +324,9 @@ async def test_a_form_that_was_sent_from_elsewhere_orders_nothing_even_with_the_
 @pytest.mark.parametrize(
     ("form", "words"),
     [
-        ({}, "command was ''"),
-        ({"what": "explode"}, "command was 'explode'"),
+        ({}, "the form asked for ''; there are kill, reset-kill, mode, cancel-remainder"),
+        ({"what": "explode"}, "the form asked for 'explode'"),
+        ({"what": "bot"}, "the form asked for 'bot'"),
         ({"what": "kill", "by": "x" * 201}, "by was no text of at most 200"),
         ({"what": "mode", "to": "quarantine", "bot": "exec.nobody"}, "there is no bot 'exec.nobody'"),
     ],

@@ -39,9 +39,9 @@ async def aborts(host: FakeHost, count: int) -> None:
     ("count", "status", "reasons"),
     [
         (0, "green", ()),
-        (1, "amber", ("dust cancels run at 1/5 min, not below 2/10 per minute",)),
-        (5, "amber", ("dust cancels run at 5/5 min, not below 2/10 per minute",)),
-        (6, "red", ("dust cancels run at 6/5 min, above 10/10 per minute",)),
+        (1, "amber", ("dust cancels ran at 0.2 per minute over 5 minutes; green is below 0.2",)),
+        (5, "amber", ("dust cancels ran at 1 per minute over 5 minutes; green is below 0.2",)),
+        (6, "red", ("dust cancels ran at 1.2 per minute over 5 minutes; red is above 1",)),
     ],
 )
 async def test_dust_cancels_are_green_below_a_fifth_per_minute_and_red_above_one(
@@ -60,9 +60,9 @@ async def test_dust_cancels_are_green_below_a_fifth_per_minute_and_red_above_one
     ("count", "status", "reasons"),
     [
         (0, "green", ()),
-        (1, "amber", ("chase aborts run at 1/5 min, not below 1/10 per minute",)),
-        (2, "amber", ("chase aborts run at 2/5 min, not below 1/10 per minute",)),
-        (3, "red", ("chase aborts run at 3/5 min, above 5/10 per minute",)),
+        (1, "amber", ("chase aborts ran at 0.2 per minute over 5 minutes; green is below 0.1",)),
+        (2, "amber", ("chase aborts ran at 0.4 per minute over 5 minutes; green is below 0.1",)),
+        (3, "red", ("chase aborts ran at 0.6 per minute over 5 minutes; red is above 0.5",)),
     ],
 )
 async def test_chase_aborts_are_green_below_a_tenth_per_minute_and_red_above_a_half(
@@ -150,8 +150,8 @@ async def test_red_outweighs_amber_and_both_are_told(host: FakeHost) -> None:
 
     assert health.status == "red"
     assert health.reasons == (
-        "chase aborts run at 3/5 min, above 5/10 per minute",
-        "dust cancels run at 1/5 min, not below 2/10 per minute",
+        "chase aborts ran at 0.6 per minute over 5 minutes; red is above 0.5",
+        "dust cancels ran at 0.2 per minute over 5 minutes; green is below 0.2",
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from polytraders_pfh.host.admin import Order
+from polytraders_pfh.host.admin import Order, OrderRefused
 
 PEER: Final = "page"
 _FIELDS: Final = {
@@ -21,7 +21,9 @@ def order_in(form: Mapping[str, str]) -> Order:
         OrderRefused: A field is no such thing, or the form asks for nothing that there is.
     """
     what = form.get("what", "")
-    options = {name: form[name] for name in _FIELDS.get(what, ()) if form.get(name)}
+    if what not in _FIELDS:
+        raise OrderRefused(f"the form asked for {what[:40]!r}; there are {', '.join(_FIELDS)}")
+    options = {name: form[name] for name in _FIELDS[what] if form.get(name)}
     members: dict[str, Any] = {"command": what, "options": options}
     if what == "cancel-remainder":
         members = {"command": "bot", "options": {**options, "command": what}}
