@@ -75,6 +75,7 @@ MESSAGING_BODY_SIZE: Final = "messaging.message.body.size"
 
 
 STEPS: Final = {
+    SPAN_LOCK: "lock",
     SPAN_ORDER_FACTS: "order_facts",
     SPAN_BOOK_FETCH: "book",
     SPAN_COMMIT: "commit",
@@ -84,6 +85,8 @@ STEPS: Final = {
     SPAN_READ_TRADES: "read_trades",
     SPAN_SIGN: "sign",
     SPAN_POST: "post",
+    SPAN_KILL_READ: "kill_switch",
+    SPAN_DUST: "dust",
     SPAN_SEND: "publish",
 }
 """The waits that are timed, each by its span; a wait under another span is traced and not timed."""

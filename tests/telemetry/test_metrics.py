@@ -4,7 +4,7 @@ import asyncio
 import sqlite3
 import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.trace import NoOpTracerProvider
 from polytraders_hookspecs import (
     CancelReplace,
     CancelReplaceResult,
@@ -60,34 +59,6 @@ def moves(*metrics: Metric) -> Callable[[Any], Any]:
         return test
 
     return mark
-
-
-@pytest.fixture
-async def make_host(tmp_path: Path) -> AsyncIterator[MakeHost]:
-    started: list[FakeHost] = []
-
-    async def make(**config: Any) -> FakeHost:
-        host = FakeHost({"mode": "general_live", "journal": {"durable": False}} | config, tmp_path)
-        host.exchange.book = book()
-        host.exchange.orders[ROOT] = Resting(size=725_806_451, price=620_000, matched=322_580_645)
-        await host.start()
-        started.append(host)
-        return host
-
-    yield make
-    for host in started:
-        host.clock.wake()
-        await host.stop()
-
-
-@pytest.fixture
-async def host(make_host: MakeHost) -> FakeHost:
-    return await make_host()
-
-
-@pytest.fixture
-async def durable(make_host: MakeHost) -> FakeHost:
-    return await make_host(journal={"durable": True})
 
 
 def order(number: int) -> str:
@@ -204,81 +175,6 @@ async def test_a_slow_exchange_shows_in_the_step_that_waited_for_it(
     count = host.sample("step_seconds_count", {"step": step})
     assert count
     assert host.sample("step_seconds_sum", {"step": step}) == pytest.approx(0.04 * count)
-
-
-async def test_all_that_an_order_waited_for_adds_up_to_its_whole_chase(host: FakeHost) -> None:
-    def slow(exchange: FakeExchange, *_: Any) -> None:
-        exchange.clock.ms += 40
-
-    host.exchange.on_cancel = host.exchange.on_post = slow
-    await host.bot.on_partial_fill(partial(policy="chase"))
-
-    assert host.sample("step_seconds_sum", {"step": "cancel_replace"}) == pytest.approx(0.08)
-
-
-async def test_a_slow_order_lifecycle_manager_shows_in_its_step(host: FakeHost) -> None:
-    async def slow(order_id: str) -> None:
-        host.clock.ms += 40
-
-    host.orders.get = slow  # type: ignore[method-assign]
-    await host.bot.on_partial_fill(partial(token_id=None))
-
-    assert host.sample("step_seconds_sum", {"step": "order_facts"}) == pytest.approx(0.04)
-
-
-async def test_a_disk_that_a_cancel_waits_for_shows_in_its_step(
-    durable: FakeHost, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    really = Segment.write
-
-    def slow(segment: Segment, *what: Any) -> None:
-        durable.clock.ms += 40
-        really(segment, *what)
-
-    monkeypatch.setattr(Segment, "write", slow)
-    await durable.bot.on_partial_fill(partial(policy="cancel"))
-
-    assert (durable.sample("step_seconds_sum", {"step": "commit"}) or 0) >= 0.04
-
-
-@pytest.mark.parametrize("provider", [NoOpTracerProvider, TracerProvider])
-async def test_a_slow_bus_shows_in_its_step_with_spans_or_without(
-    tmp_path: Path, provider: type[Any]
-) -> None:
-    host = FakeHost({"mode": "general_live"}, tmp_path, tracer_provider=provider())
-
-    async def slow(*message: Any) -> None:
-        host.clock.ms += 40
-
-    host.reports.publish = slow  # type: ignore[method-assign]
-    await host.start()
-    await host.bot.on_partial_fill(partial(key=b"another key of at least 32 bytes"))
-    await host.stop()
-
-    assert host.sample("step_seconds_sum", {"step": "publish"}) == pytest.approx(0.04)
-
-
-async def test_the_one_request_of_a_kill_sweep_is_timed_as_a_cancel(host: FakeHost) -> None:
-    def slow(exchange: FakeExchange, *_: Any) -> None:
-        exchange.clock.ms += 40
-
-    await host.bot.on_partial_fill(partial())
-    host.exchange.on_cancel = slow
-    await host.bot.on_killswitch(KillSwitchSignal(active=True, ts_ms=NOW_MS, reason="drill"))
-
-    assert host.sample("step_seconds_count", {"step": "cancel"}) == 1
-    assert host.sample("step_seconds_sum", {"step": "cancel"}) == pytest.approx(0.04)
-
-
-async def test_a_slow_signer_shows_in_its_step(host: FakeHost) -> None:
-    def slow(signed: Any) -> Any:
-        host.clock.ms += 40
-        return signed
-
-    host.signer.twist = slow
-    await host.bot.on_partial_fill(partial(policy="chase"))
-
-    assert host.sample("step_seconds_sum", {"step": "sign"}) == pytest.approx(0.04)
 
 
 @moves(names.EVENT_AGE_SECONDS)
