@@ -3,10 +3,12 @@
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -102,6 +104,39 @@ def test_a_stopped_signer_leaves_no_socket_and_ends_with_zero(tmp_path: Path) ->
     assert not (tmp_path / "run" / "signer.sock").exists()
 
 
+_KNOCK = """
+import os, socket, sys
+os.setgid(65534), os.setuid(65534)
+with socket.socket(socket.AF_UNIX) as s:
+    try:
+        s.connect(sys.argv[1])
+        s.sendall(b'{"ask":"account"}\\n')
+        print("answer", s.recv(100))
+    except OSError as e:
+        print(type(e).__name__)
+"""
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
+def test_another_users_process_gets_no_answer_even_where_the_modes_were_loosened() -> None:
+    def knock(path: Path) -> str:
+        asked = [sys.executable, "-c", _KNOCK, str(path)]
+        return subprocess.run(asked, capture_output=True, text=True, timeout=60, check=True).stdout.strip()
+
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        with signer_process(signer_file(folder)):
+            path = folder / "run" / "signer.sock"
+            shut = knock(path)
+            path.parent.chmod(0o755)
+            path.chmod(0o666)
+            loosened = knock(path)
+
+    assert shut == "PermissionError"
+    assert loosened in {"answer b''", "ConnectionResetError", "BrokenPipeError"}
+
+
 def test_another_process_of_this_user_cannot_read_the_signers_memory(tmp_path: Path) -> None:
     with signer_process(signer_file(tmp_path)) as signer:
         owner = os.stat(f"/proc/{signer.pid}/mem").st_uid
@@ -144,7 +179,7 @@ def stop(signer: subprocess.Popen[str]) -> None:
 
 @pytest.mark.parametrize(
     ("trouble", "words"),
-    [(kill, "was not there"), (stop, "did not answer within 1.5 s"), (None, "size was 66.66 shares")],
+    [(kill, "was not there"), (stop, "did not answer within 0.75 s"), (None, "size was 66.66 shares")],
 )
 async def test_a_chase_without_a_signature_posts_nothing_and_its_report_says_why(
     tmp_path: Path, trouble: Trouble | None, words: str

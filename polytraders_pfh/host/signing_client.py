@@ -18,8 +18,8 @@ from polytraders_pfh.host.errors import SignerAway, SigningRefused
 from polytraders_pfh.host.signing_wire import MAX_LINE, AccountFacts, AskAccount, AskClobAuth, peer_uid
 
 _log: Final = logging.getLogger(__name__)
-_PATIENCE_S: Final = 1.5
-"""Below the engine's own deadline for a call, so that the sentence says which side was slow."""
+_PATIENCE_S: Final = 0.75
+"""Half of how old a book may be: whoever waits for a signature in vain still hears that it was the signer."""
 
 
 class SocketSigner:
