@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 import pytest_asyncio
@@ -210,3 +212,21 @@ def test_file_that_is_no_junit_report_is_one_sentence(tmp_path: Path, text: str,
 
     with pytest.raises(EvidenceError, match=said):
         suite_run([tmp_path / "a.xml"])
+
+
+@pytest.mark.parametrize("body", [b"no JSON", b'{"status":"error","error":"no"}'])
+def test_answer_that_is_none_of_a_prometheus_is_one_sentence(body: bytes) -> None:
+    class Other(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *words: object) -> None: ...
+
+    with HTTPServer(("127.0.0.1", 0), Other) as other:
+        thread = Thread(target=other.handle_request)
+        thread.start()
+        with pytest.raises(EvidenceError, match="answered with something else"):
+            counted(f"http://127.0.0.1:{other.server_port}", WEEK[0], WEEK[1])
+        thread.join()

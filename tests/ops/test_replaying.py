@@ -11,7 +11,8 @@ from support.live_bot import MakeHost
 
 from polytraders_pfh.core import basis as core_basis
 from polytraders_pfh.core.policy import Decision, decide
-from polytraders_pfh.engine.journal import Kind, Record, SqliteJournal
+from polytraders_pfh.engine.journal import JournalFailed, Kind, Record, SqliteJournal
+from polytraders_pfh.ops.explain import story
 from polytraders_pfh.ops.replaying import replay_decisions
 
 LIVE = {"mode": "general_live", "journal": {"durable": True}}
@@ -112,3 +113,15 @@ async def test_decisions_of_a_version_that_kept_no_inputs_are_refused(tmp_path: 
     assert list(replay.sentences)[-1].startswith(
         "2 more cannot be made again, since their inputs are not here (records 1, 3)"
     )
+
+
+async def test_inputs_of_another_format_are_not_guessed_at(tmp_path: Path) -> None:
+    journal = SqliteJournal(tmp_path / "journal")
+    await journal.open()
+    facts = {"action": "HOLD", "row": 7, "confirmed": True, "decided": "[2,[]]"}
+    await journal.append(Record(Kind.DECIDED, 7, "trc_1", ROOT, ROOT, facts))
+    await journal.close()
+
+    assert replay_decisions(tmp_path).lacking == [1]
+    with pytest.raises(JournalFailed, match="format 2; this version reads format 1"):
+        story(tmp_path, ROOT)

@@ -55,7 +55,8 @@ class Record(NamedTuple):
     A report carries its JSON in `payload` and the bus's `message_id` and `partition_key`; `traceparent`
     ties it to its trace. An accepted event carries the fact `event_ts_ms`; an intent to post carries the
     new order's hash as `order_id` and the order it takes the place of as the fact `replaces`: of these
-    the log derives the keys by which it refuses a second one.
+    the log derives the keys by which it refuses a second one. A decision stands as the fact `decided`, with
+    all that it rested on (`core.basis`), in whichever record of its event comes first.
     """
 
     kind: Kind
