@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from polytraders_hookspecs import otel_trace_id
-from support.fake_host import TRACE, partial, reply
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from polytraders_hookspecs import KillSwitchSignal, otel_trace_id
+from support.fake_host import NOW_MS, TRACE, partial, reply
 from support.otlp_receiver import Collector, Received, collector
 from support.traced_host import traced_host
 
@@ -90,6 +93,30 @@ async def test_warnings_and_refusals_arrive_as_events(jaeger: Collector, tmp_pat
         ("CHASE_REJECTED", {"polytraders.severity": "WARN", "polytraders.detail": words})
     ]
     assert warned.events == [("BOOK_UNAVAILABLE", {"polytraders.severity": "WARN"})]
+
+
+async def test_under_a_host_s_own_provider_every_span_is_found_by_its_tag_and_linked_to_the_derived_trace(
+    jaeger: Collector, tmp_path: Path
+) -> None:
+    provider = TracerProvider()
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(f"{jaeger.url}/v1/traces")))
+    tracer = provider.get_tracer("a host of its own")
+    async with traced_host(provider, tmp_path) as host:
+        with tracer.start_as_current_span("an event"):
+            await host.bot.on_partial_fill(partial(policy="chase"))
+        with tracer.start_as_current_span("the kill switch"):
+            await host.bot.on_killswitch(KillSwitchSignal(active=True, ts_ms=NOW_MS, reason="drill"))
+        await host.reports.until(2)
+    provider.shutdown()
+
+    hosts = {span.name: span for span in jaeger.spans if span.scope == "a host of its own"}
+    ours = [span for span in jaeger.spans if span.scope == "polytraders_pfh"]
+    assert jaeger.searched(TRACE) == ours
+    (event,), (sweep,) = jaeger.named("pfh.partial_fill"), jaeger.named("pfh.killswitch")
+    assert event.parent_id == hosts["an event"].span_id
+    assert sweep.parent_id == hosts["the kill switch"].span_id
+    assert event.links == sweep.links == [f"{otel_trace_id(TRACE):032x}"]
+    assert {span.trace_id for span in ours} == {span.trace_id for span in hosts.values()}
 
 
 @pytest.mark.usefixtures("_short_day")
