@@ -160,7 +160,7 @@ def test_an_order_is_read_with_everything_rules_may_ask_for() -> None:
     )
 
     assert (order.market_id, order.token_id, order.builder_code) == (market, "7", builder)
-    assert (order.price_micro, order.size_micro, order.expires) == (420_000, 15_500_000, False)
+    assert (order.price_micro, order.size_micro, order.unchaseable) == (420_000, 15_500_000, "")
 
 
 def test_check_without_rules_says_whose_policy_holds_and_takes_no_order(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from polytraders_pfh.core.policy import Policy
 
 @dataclass(frozen=True, slots=True)
 class Traits:
-    """What rules look at, in millionths. `expires` says that the exchange will end the order by itself."""
+    """What rules look at, in millionths. `unchaseable` says why a chase order could not take its place."""
 
     market_id: str
     token_id: str
@@ -20,7 +20,7 @@ class Traits:
     price_micro: int
     size_micro: int
     builder_code: str | None = None
-    expires: bool = False
+    unchaseable: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +53,8 @@ class Rule:
         return next((words for broken, words in checks if broken), "")
 
     def policy_for(self, order: Traits) -> Policy:
-        """Return the policy; an order that expires is held where it would be chased.
-
-        A chase order rests until it is cancelled, so it would outlive what its owner meant.
-        """
-        return Policy.HOLD if order.expires and self.policy is Policy.CHASE else self.policy
+        """Return the policy; an order that no chase order could take the place of is held instead."""
+        return Policy.HOLD if order.unchaseable and self.policy is Policy.CHASE else self.policy
 
     def covers(self, other: "Rule") -> bool:
         """Return whether every order that meets the other's conditions meets these."""

@@ -1,12 +1,20 @@
 """Orders that nobody declared a strategy for get theirs here, from the rules of the config."""
 
+from typing import Final
+
 from polytraders_hookspecs import Strategy
 from polytraders_hookspecs.orders import ZERO_BYTES32
+from polytraders_hookspecs.wire import MICRO
 
 from polytraders_pfh.core.market import Side
 from polytraders_pfh.core.order_rules import Traits
 from polytraders_pfh.host.orders import TrackedOrder
 from polytraders_pfh.host.sidecar_config import SidecarSection, strategy_id
+
+EXPIRES: Final = "it expires and a chase order would not"
+_DOUBTFUL_MICRO: Final = 1_000_000 * MICRO
+"""A million shares. The exchange's docs disagree on whether records tell sizes in shares or in millionths of
+one (order record), and of an order that somebody else placed nothing else is known."""
 
 
 class Adoption:
@@ -38,5 +46,14 @@ class Adoption:
             price_micro=order.price_micro,
             size_micro=order.size_micro,
             builder_code=order.builder_code if known else None,
-            expires=order.expires,
+            unchaseable=_unchaseable(order),
         )
+
+
+def _unchaseable(order: TrackedOrder) -> str:
+    """Return why no chase order may take this one's place, or an empty text."""
+    if order.expires:
+        return EXPIRES
+    if order.adopted and order.size_micro >= _DOUBTFUL_MICRO:
+        return "its size may have been told in millionths"
+    return ""

@@ -13,6 +13,7 @@ from polytraders_pfh.config import BOT_ID, Settings, load_settings
 from polytraders_pfh.core.market import Side
 from polytraders_pfh.core.order_rules import Rule, RuleBook, Traits
 from polytraders_pfh.errors import ConfigError
+from polytraders_pfh.host.adoption import EXPIRES
 from polytraders_pfh.host.config import HostConfig
 from polytraders_pfh.host.promotion import is_gated
 from polytraders_pfh.host.sidecar_config import DEFAULT, SidecarSection, strategy_id
@@ -57,7 +58,7 @@ def order_words(section: SidecarSection, text: str) -> Iterator[str]:
     yield f"order {text}:"
     yield from (f"  not {name}: {reason}" for name, reason in choice.passed)
     policy = choice.rule.policy_for(order)
-    held = ", since it expires and a chase order would not" if policy is not choice.rule.policy else ""
+    held = f", since {order.unchaseable}" if policy is not choice.rule.policy else ""
     yield f"  taken by {choice.rule.name}: {policy.value}{held}; strategy {strategy_id(choice.rule.name)}"
 
 
@@ -86,7 +87,7 @@ def read_order(text: str) -> Traits:
         price_micro=to_micro(parts["price"]),
         size_micro=to_micro(parts["size"]),
         builder_code=parts.get("builder"),
-        expires=parts.get("expires", False),
+        unchaseable=EXPIRES if parts.get("expires") else "",
     )
 
 

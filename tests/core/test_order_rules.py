@@ -57,17 +57,17 @@ def test_each_condition_takes_what_meets_it_and_names_what_does_not(
 
 
 @pytest.mark.parametrize(
-    ("policy", "expires", "then"),
+    ("policy", "unchaseable", "then"),
     [
-        (Policy.CHASE, True, Policy.HOLD),
-        (Policy.CHASE, False, Policy.CHASE),
-        (Policy.CANCEL, True, Policy.CANCEL),
+        (Policy.CHASE, "it expires", Policy.HOLD),
+        (Policy.CHASE, "", Policy.CHASE),
+        (Policy.CANCEL, "it expires", Policy.CANCEL),
     ],
 )
-def test_an_order_that_ends_by_itself_is_never_chased_beyond_its_end(
-    policy: Policy, expires: bool, then: Policy
+def test_an_order_that_no_chase_could_take_the_place_of_is_held_instead(
+    policy: Policy, unchaseable: str, then: Policy
 ) -> None:
-    assert rule(policy=policy).policy_for(order(expires=expires)) is then
+    assert rule(policy=policy).policy_for(order(unchaseable=unchaseable)) is then
 
 
 NARROW = {

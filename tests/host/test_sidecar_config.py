@@ -129,6 +129,21 @@ def test_an_adopted_order_that_expires_is_held_where_it_would_be_chased() -> Non
     assert order.strategy == Strategy(id="rule.r1", partial_fill_policy="hold")
 
 
+@pytest.mark.parametrize(
+    ("size_micro", "adopted_here", "policy"),
+    [(999_999_000_000, True, "chase"), (10**12, True, "hold"), (10**12, False, "chase")],
+)
+def test_an_adopted_order_whose_size_may_be_in_millionths_is_never_chased(
+    size_micro: int, adopted_here: bool, policy: str
+) -> None:
+    order = adopted(size_micro=size_micro, adopted=adopted_here)
+
+    Adoption(SidecarSection.model_validate({"rules": [rule()]})).take(order)
+
+    assert order.strategy is not None
+    assert order.strategy.partial_fill_policy == policy
+
+
 @pytest.mark.parametrize(("told", "taken_by"), [(None, "rule.default"), (BUILDER, "rule.r1")])
 def test_a_rule_on_the_builder_code_takes_adopted_orders_only_where_the_config_tells_it(
     told: str | None, taken_by: str
