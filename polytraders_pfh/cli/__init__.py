@@ -17,6 +17,7 @@ except ModuleNotFoundError:
 
 from polytraders_pfh import __version__
 from polytraders_pfh.cli.checking import config
+from polytraders_pfh.cli.cluster import cluster
 from polytraders_pfh.cli.doctor import doctor
 from polytraders_pfh.cli.explaining import explain, replay_decisions
 from polytraders_pfh.cli.handing_over import assets
@@ -36,5 +37,5 @@ def main() -> None:
 
 _RUNNING = (demo, replay, paper, host, signer)
 _STEERING = (status, mode, kill, reset_kill, tell_bot, doctor)
-for command in (*_RUNNING, *_STEERING, config, verify, explain, replay_decisions, gates, assets):
+for command in (*_RUNNING, *_STEERING, config, verify, explain, replay_decisions, gates, assets, cluster):
     main.add_command(command)

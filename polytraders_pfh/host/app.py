@@ -26,6 +26,7 @@ from polytraders_pfh.host.account import Account
 from polytraders_pfh.host.admin import AdminDesk, AdminDoor, AdminPlace
 from polytraders_pfh.host.clob import ClobAdapter
 from polytraders_pfh.host.clock import SystemClock
+from polytraders_pfh.host.clustering import cluster_member
 from polytraders_pfh.host.config import HostConfig
 from polytraders_pfh.host.crew import BotCrew
 from polytraders_pfh.host.discovery import BotRoster
@@ -109,6 +110,7 @@ class Host:
         self._stack = AsyncExitStack()
         self._link: ExchangeLink | None = None
         self._window: HostWindow | None = None
+        self._plugins = plugins
         self.roster = BotRoster(self._environ, plugins)
         self._crew = BotCrew(self.roster, self.metrics)
 
@@ -138,7 +140,7 @@ class Host:
             await self._pass_gate()
             self._register_bots(stack, link)
             await self._open_door(stack, link)
-            await self._start_bots()
+            await self._start_bots(stack, link)
             await self._open_feeds(stack, link)
             await self._open_window(stack, link)
             self._stack = stack.pop_all()
@@ -200,6 +202,7 @@ class Host:
             self._signer,
         )
         self.bus, self.lifecycle, self.kill_switch = room.bus, room.lifecycle, room.kill_switch
+        self._cluster = cluster_member(self.config, self._environ, self._plugins, room, self.clock)
         await room.open(stack)
 
     async def _pass_gate(self) -> None:
@@ -209,7 +212,10 @@ class Host:
 
     def _register_bots(self, stack: AsyncExitStack, link: ExchangeLink) -> None:
         enabled = [name for name, section in self.config.bots.items() if section.enabled]
-        self._crew.register(enabled, self._services_for)
+        if self._cluster is None:
+            self._crew.register(enabled, self._services_for)
+        else:
+            self._cluster.enlist(self.roster, enabled, self._services_for)
         stack.push_async_callback(self._unless_cut, link, self._crew.stop)
         stack.push_async_callback(self._room.reconciler.close)
         stack.push_async_callback(self._tasks.close)
@@ -218,12 +224,14 @@ class Host:
     def _services_for(self, plugin_name: str) -> BotServices:
         return self._room.services(plugin_name, self._state.of_bot(plugin_name))
 
-    async def _start_bots(self) -> None:
+    async def _start_bots(self, stack: AsyncExitStack, link: ExchangeLink) -> None:
         self._tasks.spawn(self.kill_switch.watch(), "kill switch watch")
         if not await self._room.reconciler.try_once():
             # Bots wait for it in on_host_start, so it cannot wait for the feeds.
             self._room.reconciler.read_soon()
         await self._crew.start()
+        if self._cluster is not None:
+            await self._cluster.open(stack, self.registry, lambda: link.cut)
 
     async def _drain(self) -> None:
         if not await self._room.dispatcher.drain(_DRAIN_S):

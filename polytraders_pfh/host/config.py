@@ -19,7 +19,7 @@ from polytraders_pfh.host.config_admin import AdminSection
 from polytraders_pfh.host.config_faults import fault_list
 from polytraders_pfh.host.config_file import Section as _Section
 from polytraders_pfh.host.config_file import read_toml
-from polytraders_pfh.host.config_nats import NatsSection, ReportsNatsSection
+from polytraders_pfh.host.config_nats import ClusterSection, NatsSection, ReportsNatsSection
 from polytraders_pfh.host.gates_config import GatesSection
 from polytraders_pfh.host.secret import SecretSource, rooted_secrets
 from polytraders_pfh.host.sidecar_config import STRATEGY_PREFIX, SidecarSection
@@ -154,6 +154,7 @@ class HostConfig(_Section):
     reports: ReportsSection = ReportsSection()
     admin: AdminSection = AdminSection()
     nats: NatsSection | None = None
+    cluster: ClusterSection | None = None
     telemetry: TelemetrySection = TelemetrySection()
     sidecar: SidecarSection | None = None
     gates: GatesSection = GatesSection()
@@ -163,6 +164,12 @@ class HostConfig(_Section):
     def _bus_is_named(self) -> Self:
         if self.reports.bus == "nats" and self.nats is None:
             raise ValueError('reports.bus "nats" needs a section [nats] with its servers')
+        if self.cluster is not None and (self.nats is None or self.reports.bus != "nats"):
+            raise ValueError('the section [cluster] needs [nats] with its servers, and reports.bus "nats"')
+        if self.cluster is not None and sum(bot.enabled for bot in self.bots.values()) > 1:
+            raise ValueError(
+                "the section [cluster] takes one enabled bot; give each bot a cluster of its own"
+            )
         return self
 
     @model_validator(mode="after")

@@ -54,3 +54,17 @@ class ReportsNatsSection(_Section):
     )
     partitions: Annotated[int, Field(ge=1, le=4_096, strict=True)] = 16
     dedup_window_s: Annotated[float, Field(ge=1, le=86_400)] = 120.0
+
+
+class ClusterSection(_Section):
+    """`[cluster]`: several hosts of one wallet that share its orders.
+
+    All but `host` has to be the same for every host. `host` is this one's own name. A host that could not
+    renew its lease for `lease_s` posts nothing, and the others take its orders over.
+    """
+
+    name: Annotated[str, Field(pattern=_NAME)] = "polytraders"
+    host: Annotated[str, Field(pattern=_NAME)]
+    partitions: Annotated[int, Field(ge=1, le=4_096, strict=True)] = 16
+    lease_s: Annotated[float, Field(ge=0.5, le=60)] = 2.0
+    remember_days: Annotated[int, Field(ge=1, le=3_650, strict=True)] = 90

@@ -148,9 +148,9 @@ class BotRoster:
                 error = result.error
                 raise DiscoveryError(f"bot {name!r} was not registered: {type(error).__name__}: {error}")
             if result.value is not None:
-                self._admit(name, result.value)
+                self.admit(name, result.value)
 
-    def _admit(self, name: str, bot: object) -> None:
+    def admit(self, name: str, bot: object) -> None:
         """Register a bot under its id, or leave nothing of it behind.
 
         Raises:

@@ -9,7 +9,7 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import pluggy
 from opentelemetry.trace import TracerProvider
@@ -27,8 +27,10 @@ from polytraders_hookspecs import (
 from polytraders_hookspecs.tracing import order_trace
 from polytraders_hookspecs.wire import WireModel
 
+from polytraders_pfh.host.dispatch_events import Closed, Partial
 from polytraders_pfh.host.metrics import HostMetrics
 from polytraders_pfh.host.orders import TrackedOrder, usd_filled
+from polytraders_pfh.host.sharing import ALONE, Sharing
 from polytraders_pfh.host.tasks import Tasks
 
 _log: Final = logging.getLogger(__name__)
@@ -37,21 +39,6 @@ _WAITING_PER_ORDER: Final = 64
 _KEPT_REPORTS: Final = 10_000
 _PARTIAL_S: Final = 5.0
 _CLOSED_S: Final = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Partial:
-    """The order has a new filled amount, and a rest."""
-
-    filled_micro: int
-
-
-@dataclass(frozen=True, slots=True)
-class Closed:
-    """The order is over."""
-
-    status: Literal["FILLED", "CANCELLED"]
-    filled_micro: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +53,11 @@ class EventSigner:
 
     def sign(self, message: WireModel, *, trace_id: str, ts_ms: int) -> SignedEvent:
         """Return `message` in a signed envelope."""
-        return sign_event(
-            key_id=self.key_id, key=self.key, event_ts_ms=ts_ms, trace_id=trace_id, body=message.to_json()
-        )
+        return self.sign_body(message.to_json(), trace_id=trace_id, ts_ms=ts_ms)
+
+    def sign_body(self, body: bytes, *, trace_id: str, ts_ms: int) -> SignedEvent:
+        """Return a message's bytes in a signed envelope."""
+        return sign_event(key_id=self.key_id, key=self.key, event_ts_ms=ts_ms, trace_id=trace_id, body=body)
 
 
 class EventDispatcher:
@@ -78,6 +67,7 @@ class EventDispatcher:
         reports: The newest reports that bots returned, oldest first.
         on_delivered: Called after every bot has answered a PARTIAL, with the order and its filled amount.
         on_report: Called with each report, in the order in which they come.
+        sharing: With which hosts orders are shared.
     """
 
     def __init__(
@@ -100,6 +90,7 @@ class EventDispatcher:
         self.reports: deque[ExecutionReport] = deque(maxlen=_KEPT_REPORTS)
         self.on_delivered: Callable[[TrackedOrder, int], None] = _ignore
         self.on_report: Callable[[ExecutionReport], None] = _ignore
+        self.sharing: Sharing = ALONE
 
     def open_gate(self) -> None:
         """Begin to deliver; until then events wait."""
@@ -146,17 +137,22 @@ class EventDispatcher:
             _log.exception("event %r of order %s was not delivered", event, order.order_id)
 
     async def _hand_over(self, order: TrackedOrder, event: Partial | Closed) -> None:
-        ts_ms = max(self._clock.now_ms(), order.last_event_ms + 1)
-        order.last_event_ms = ts_ms
+        again_ms = event.ts_ms if isinstance(event, Partial) else 0
+        ts_ms = again_ms or max(self._clock.now_ms(), order.last_event_ms + 1)
+        if not await self.sharing.before(order, event, ts_ms):
+            return
+        order.last_event_ms = max(order.last_event_ms, ts_ms)
+        hooks = self.sharing.hooks(order, self._hooks)
         message: WireModel
         if isinstance(event, Partial):
-            hook, deadline_s, message = self._hooks.on_partial_fill, _PARTIAL_S, _partial(order, event, ts_ms)
+            hook, deadline_s, message = hooks.on_partial_fill, _PARTIAL_S, _partial(order, event, ts_ms)
         else:
-            hook, deadline_s, message = self._hooks.on_order_closed, _CLOSED_S, _closed(order, event, ts_ms)
+            hook, deadline_s, message = hooks.on_order_closed, _CLOSED_S, _closed(order, event, ts_ms)
         results = await self._call(hook, deadline_s, order, message, ts_ms)
         self._collect(hook.name, results)
         if isinstance(event, Partial):
             self.on_delivered(order, event.filled_micro)
+        await self.sharing.after(order, event)
 
     async def _call(
         self, hook: pluggy.HookCaller, deadline_s: float, order: TrackedOrder, message: WireModel, ts_ms: int

@@ -9,7 +9,8 @@ HostError
 ├── ExchangeRefused     the exchange did not answer with what was asked for; names call and status
 ├── KillSwitchUnknown   the kill switch could not be read, so nobody may post
 ├── PlacementRefused    an order was not placed; nothing was sent
-└── BusError            a report could not be made durable
+├── LeaseLost           another host owns this partition, or may by now
+└── BusError            the bus did not answer, or is not as it has to be
 """
 
 from polytraders_pfh.errors import PfhError
@@ -51,5 +52,9 @@ class PlacementRefused(HostError):
     """An order was not placed, and nothing was sent. The message says what to change."""
 
 
+class LeaseLost(HostError):
+    """Another host owns this partition, or may by now. Nothing of it is written or posted here any more."""
+
+
 class BusError(HostError):
-    """A report could not be made durable. The sender keeps it and offers it again."""
+    """The bus did not answer, or is not as it has to be. Whoever has something for it offers it again."""

@@ -11,14 +11,16 @@ from typing import Final
 
 from polytraders_hookspecs import Clock, ExchangeReply, OrderFacts, Strategy, UnsignedOrder
 
-from polytraders_pfh.host.dispatch import Closed, EventDispatcher, Partial
+from polytraders_pfh.host.dispatch import EventDispatcher
+from polytraders_pfh.host.dispatch_events import Closed, Partial
 from polytraders_pfh.host.errors import ExchangeRefused
 from polytraders_pfh.host.metrics import HostMetrics
 from polytraders_pfh.host.new_orders import order_from_news, order_from_signed
 from polytraders_pfh.host.orders import TrackedOrder
 from polytraders_pfh.host.payloads import OrderNews, TradeNews
-from polytraders_pfh.host.records import OrderRecords
+from polytraders_pfh.host.records import ForgetfulRecords, OrderRecords
 from polytraders_pfh.host.replies import post_outcome, post_status
+from polytraders_pfh.host.sharing import ALONE, Sharing
 
 _log: Final = logging.getLogger(__name__)
 _TOMBSTONE_NS: Final = 600 * 1_000_000_000
@@ -40,17 +42,22 @@ class OrderLifecycle:
         maker: The wallet that this host trades for, in lower case; orders of another one are left alone.
         changes: How many orders came in and how many events were offered to bots, so far.
         reconciled: Whether all open orders have been read from the exchange since the start.
+        sharing: With which hosts orders are shared.
     """
 
     def __init__(
-        self, dispatcher: EventDispatcher, records: OrderRecords, clock: Clock, metrics: HostMetrics
+        self,
+        dispatcher: EventDispatcher,
+        records: OrderRecords | ForgetfulRecords,
+        clock: Clock,
+        metrics: HostMetrics,
     ) -> None:
         self._dispatcher = dispatcher
         self._records = records
         self._clock = clock
         self._metrics = metrics
         self._orders: dict[str, TrackedOrder] = {}
-        self._signed: dict[str, tuple[UnsignedOrder, Strategy | None]] = {}
+        self._signed: dict[str, tuple[UnsignedOrder, Strategy | None, bytes]] = {}
         self._foreign: dict[str, None] = {}
         self._orphans: dict[str, list[tuple[str, int, bool]]] = {}
         self.on_look: Callable[[str], None] = _ignore
@@ -59,6 +66,7 @@ class OrderLifecycle:
         self.maker = ""
         self.changes = 0
         self.reconciled = False
+        self.sharing: Sharing = ALONE
         dispatcher.on_delivered = self._delivered
 
     def load(self) -> None:
@@ -113,17 +121,34 @@ class OrderLifecycle:
 
     # Sightings
 
-    def signed(self, unsigned: UnsignedOrder, order_id: str, strategy: Strategy | None = None) -> None:
+    def signed(
+        self,
+        unsigned: UnsignedOrder,
+        order_id: str,
+        strategy: Strategy | None = None,
+        declared: bytes = b"",
+    ) -> None:
         """Note what a signed order is for; it becomes an order when it is posted or seen.
 
         Args:
             unsigned: What was to be signed.
             order_id: The signed order's hash.
             strategy: For a root order. A chase order inherits its root's.
+            declared: The strategy's DecisionReport, likewise.
         """
         if len(self._signed) >= _MAX_SIGNED:
             del self._signed[next(iter(self._signed))]
-        self._signed[order_id] = (unsigned, strategy)
+        self._signed[order_id] = (unsigned, strategy, declared)
+
+    async def announce(self, order_id: str) -> None:
+        """Tell the hosts that share this account of a signed order, before it is posted.
+
+        Raises:
+            HostError: They could not be told; then it must not be posted.
+        """
+        noted = self._signed.get(order_id)
+        if noted is not None:
+            await self.sharing.announce(self._from_signed(order_id, *noted))
 
     def posting(self, order_id: str) -> None:
         """Note that a signed order is about to be sent. From here on it may be live."""
@@ -201,7 +226,12 @@ class OrderLifecycle:
     def _judge(self, order: TrackedOrder) -> None:
         """Decide what bots have to hear after a sighting. The one place where events come from."""
         filled_micro, end = order.filled_micro, order.due_end
-        if order.end is not None:
+        if not self.sharing.ours(order):
+            if end is not None and order.end is None:
+                order.end, order.ended_ns = end, self._clock.monotonic_ns()
+            elif order.needs_a_look:
+                self.on_look(order.order_id)
+        elif order.end is not None:
             if filled_micro > order.reported_micro:
                 order.end = end or order.end
                 order.reported_micro = filled_micro
@@ -232,6 +262,8 @@ class OrderLifecycle:
         if not news.size_micro or news.standing == "cancelled" or news.order_type in _NEVER_REST:
             self._orphans.pop(news.order_id, None)
             return None
+        if self.sharing.learns(news):
+            return None
         return self._add(order_from_news(news, news.size_micro))
 
     def _leave_alone(self, news: OrderNews) -> None:
@@ -242,9 +274,34 @@ class OrderLifecycle:
             self._foreign[news.order_id] = None
             _log.warning("order %s is held by wallet %s, and is left alone", news.order_id, news.maker)
 
-    def _from_signed(self, order_id: str, unsigned: UnsignedOrder, strategy: Strategy | None) -> TrackedOrder:
+    def learnt(self, order: TrackedOrder) -> None:
+        """Take up an order that other hosts, or nobody, had announced."""
+        if order.order_id not in self._orders:
+            self._add(order)
+
+    def tell_again(self, order_id: str, filled_micro: int, last_event_ms: int, *, told: bool) -> None:
+        """Take up telling the bots of an order where another host left off.
+
+        Args:
+            order_id: Which.
+            filled_micro: The filled amount of the last event that was made known, 0 without one.
+            last_event_ms: Its time, 0 without one.
+            told: Whether that event was a PARTIAL: its bot may never have heard of it, so it is told again.
+        """
+        order = self._orders.get(order_id)
+        if order is None:
+            return
+        order.end, order.reported_micro, order.last_event_ms = None, filled_micro, last_event_ms
+        order.heard(filled_micro)
+        if told and filled_micro:
+            self._offer(order, Partial(filled_micro, last_event_ms))
+        self._judge(order)
+
+    def _from_signed(
+        self, order_id: str, unsigned: UnsignedOrder, strategy: Strategy | None, declared: bytes
+    ) -> TrackedOrder:
         root = self._orders.get(unsigned.root_order_id) if unsigned.root_order_id else None
-        return order_from_signed(order_id, unsigned, strategy, root)
+        return order_from_signed(order_id, unsigned, strategy, root, declared)
 
     def _add(self, order: TrackedOrder) -> TrackedOrder:
         order.known_ms, order.known_ns = self._clock.now_ms(), self._clock.monotonic_ns()

@@ -7,9 +7,13 @@ from polytraders_pfh.host.payloads import OrderNews
 
 
 def order_from_signed(
-    order_id: str, unsigned: UnsignedOrder, strategy: Strategy | None, root: TrackedOrder | None
+    order_id: str,
+    unsigned: UnsignedOrder,
+    strategy: Strategy | None,
+    root: TrackedOrder | None,
+    declared: bytes = b"",
 ) -> TrackedOrder:
-    """Return an order that was signed here. A chase order inherits its root's strategy."""
+    """Return an order that was signed here. A chase order inherits its root's strategy and DecisionReport."""
     return TrackedOrder(
         order_id=order_id,
         market_id=unsigned.market_id,
@@ -24,6 +28,7 @@ def order_from_signed(
         expires=unsigned.order_type == "GTD",
         ruled=strategy is None and root is not None and root.ruled,
         root_order_id=unsigned.root_order_id,
+        declared=declared or (root.declared if root else b""),
     )
 
 

@@ -39,6 +39,7 @@ class TrackedOrder:
 
     Attributes:
         live: Whether the exchange ever spoke of it.
+        declared: The DecisionReport that its strategy published, where hosts share their orders.
         post_unknown: Whether a post of it went unanswered, so that no later refusal proves anything.
         adopted: Whether nobody here announced it: another tool posted it.
         expires: Whether the exchange will end it by itself (GTD).
@@ -64,6 +65,7 @@ class TrackedOrder:
     expires: bool = False
     ruled: bool = False
     root_order_id: str | None = None
+    declared: bytes = b""
     known_ms: int = 0
     known_ns: int = 0
     live: bool = False
@@ -88,6 +90,10 @@ class TrackedOrder:
         self.reported_micro = self._said_micro = filled_micro
         self.last_event_ms = last_event_ms
         self._from_memory = True
+
+    def heard(self, filled_micro: int) -> None:
+        """Take in a filled amount that another host has seen: the exchange's word, without a date."""
+        self._heard_cumulative(filled_micro, None)
 
     def saw(self, news: OrderNews) -> None:
         """Take in an order event or record."""

@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 import pluggy
 from polytraders_hookspecs import (
+    ClobAuth,
     Clock,
     DecisionReport,
     ExchangeReply,
@@ -24,10 +25,12 @@ from polytraders_hookspecs.wire import MICRO
 
 from polytraders_pfh.host.clob import ClobAdapter
 from polytraders_pfh.host.dispatch import EventSigner, show_hook_error
-from polytraders_pfh.host.errors import PlacementRefused
+from polytraders_pfh.host.errors import HostError, PlacementRefused
+from polytraders_pfh.host.fenced import FencedClob
 from polytraders_pfh.host.lifecycle import OrderLifecycle
 from polytraders_pfh.host.metrics import HostMetrics
 from polytraders_pfh.host.replies import Outcome, post_outcome, post_status, reply_text
+from polytraders_pfh.host.sharing import LastWord
 from polytraders_pfh.host.watched import WatchedClob, WatchedSigner
 
 _TRACE_BYTES: Final = 8
@@ -93,7 +96,7 @@ class OrderDesk:
         new_trace_id: Callable[[], str] = random_trace_id,
     ) -> None:
         self._clob = clob
-        self._watched_clob = watched_clob
+        self._watched_clob: ClobAuth = watched_clob
         self._signer = signer
         self._lifecycle = lifecycle
         self._kill_switch = kill_switch
@@ -102,6 +105,10 @@ class OrderDesk:
         self._clock = clock
         self._metrics = metrics
         self._new_trace_id = new_trace_id
+
+    def fenced_by(self, last_word: LastWord) -> None:
+        """Post nothing any more that `last_word` speaks against."""
+        self._watched_clob = FencedClob(self._watched_clob, last_word)
 
     async def place(self, wish: PlaceOrder) -> Placement:
         """Publish the decision, sign the order, post it once, and say how that was answered.
@@ -114,9 +121,10 @@ class OrderDesk:
         await self._require_switch_off()
         trace_id = wish.trace_id or self._new_trace_id()
         unsigned = _unsigned(wish, trace_id, await self._neg_risk(wish))
-        self._publish(wish, unsigned)
+        declared = self._publish(wish, unsigned)
         signed = await self._signer.sign_order(unsigned)
-        self._lifecycle.signed(unsigned, signed.order_id, wish.strategy)
+        self._lifecycle.signed(unsigned, signed.order_id, wish.strategy, declared)
+        await self._announce(signed.order_id)
         await self._require_switch_off()
         reply = await self._watched_clob.post_order(signed)
         outcome = post_outcome(reply)
@@ -136,7 +144,16 @@ class OrderDesk:
             return wish.neg_risk
         return (await self._clob.learn_market(wish.market_id)).neg_risk
 
-    def _publish(self, wish: PlaceOrder, unsigned: UnsignedOrder) -> None:
+    async def _announce(self, order_id: str) -> None:
+        try:
+            await self._lifecycle.announce(order_id)
+        except HostError as e:
+            raise PlacementRefused(
+                f"the other hosts could not be told of it ({e}); no order is placed"
+            ) from e
+
+    def _publish(self, wish: PlaceOrder, unsigned: UnsignedOrder) -> bytes:
+        """Tell the bots what the strategy decided, and return it."""
         buys = unsigned.side == "BUY"
         usd_micro = unsigned.maker_amount_micro if buys else unsigned.taker_amount_micro
         report = DecisionReport(
@@ -152,6 +169,7 @@ class OrderDesk:
         for result in call_hook(self._hooks.on_decision_report, envelope=envelope):
             if result.error is not None:
                 show_hook_error(self._metrics, "on_decision_report", result)
+        return envelope.body
 
 
 def _unsigned(wish: PlaceOrder, trace_id: str, neg_risk: bool) -> UnsignedOrder:

@@ -68,7 +68,7 @@ class OrderRecords:
             OSError: It cannot be written; the old file is still there.
         """
         fresh = self._path.with_suffix(".new")
-        text = "".join(_line("known", _members(order)) for order in orders)
+        text = "".join(_line("known", order_members(order)) for order in orders)
         with fresh.open("w", encoding="ascii") as f:
             f.write(text)
             f.flush()
@@ -80,7 +80,7 @@ class OrderRecords:
 
     def known(self, order: TrackedOrder) -> None:
         """Note an order's facts; the newest note of an order holds."""
-        self._append(_line("known", _members(order)))
+        self._append(_line("known", order_members(order)))
 
     def reported(self, order: TrackedOrder, filled_micro: int) -> None:
         """Note which filled amount the bots have heard of."""
@@ -117,11 +117,36 @@ class OrderRecords:
         return list(orders.values())
 
 
+class ForgetfulRecords:
+    """In place of a host's own records: what counts is what the cluster knows."""
+
+    lines: Final = 0
+
+    def open(self) -> list[TrackedOrder]:
+        return []
+
+    def compact(self, orders: object) -> None:
+        """Nothing to make small."""
+
+    def known(self, order: TrackedOrder) -> None:
+        """The cluster knows it."""
+
+    def reported(self, order: TrackedOrder, filled_micro: int) -> None:
+        """The cluster knows it."""
+
+    def ended(self, order_id: str) -> None:
+        """The cluster knows it."""
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
 def _line(kind: str, value: Any) -> str:
     return json.dumps({kind: value}, separators=(",", ":")) + "\n"
 
 
-def _members(order: TrackedOrder) -> dict[str, Any]:
+def order_members(order: TrackedOrder) -> dict[str, Any]:
+    """Return what is kept of an order."""
     members = {name: getattr(order, name) for name in _FIELDS}
     if order.strategy is not None:
         members["strategy"] = order.strategy.model_dump()
@@ -130,11 +155,7 @@ def _members(order: TrackedOrder) -> dict[str, Any]:
 
 def _apply(orders: dict[str, TrackedOrder], line: dict[str, Any]) -> None:
     if "known" in line:
-        members = line["known"]
-        strategy = members.pop("strategy", None)
-        reported_micro, last_event_ms = members.pop("reported_micro"), members.pop("last_event_ms")
-        order = TrackedOrder(**members, strategy=Strategy(**strategy) if strategy else None)
-        order.remember(reported_micro, last_event_ms)
+        order = order_in(line["known"])
         orders[order.order_id] = order
     elif "reported" in line:
         order_id, filled_micro, last_event_ms = line["reported"]
@@ -142,3 +163,13 @@ def _apply(orders: dict[str, TrackedOrder], line: dict[str, Any]) -> None:
             orders[order_id].remember(filled_micro, last_event_ms)
     elif "ended" in line:
         orders.pop(line["ended"], None)
+
+
+def order_in(members: dict[str, Any]) -> TrackedOrder:
+    """Return the order that `order_members` described. Raises KeyError or TypeError for anything else."""
+    facts = dict(members)
+    strategy = facts.pop("strategy", None)
+    reported_micro, last_event_ms = facts.pop("reported_micro"), facts.pop("last_event_ms")
+    order = TrackedOrder(**facts, strategy=Strategy(**strategy) if strategy else None)
+    order.remember(reported_micro, last_event_ms)
+    return order

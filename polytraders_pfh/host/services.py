@@ -12,9 +12,11 @@ from polytraders_hookspecs import (
     ClobAuth,
     ClobPublic,
     Clock,
+    Fence,
     KillSwitch,
     OrderBookkeeper,
     ReportBus,
+    SharedLog,
     Signer,
 )
 from prometheus_client import CollectorRegistry
@@ -38,3 +40,5 @@ class BotServices:
     clock: Clock
     state_dir: Path
     hookspec_version: str = HOOKSPEC_VERSION
+    fence: Fence | None = None
+    shared_log: SharedLog | None = None

@@ -20,7 +20,7 @@ from polytraders_pfh.host.metrics import HostMetrics
 from polytraders_pfh.host.placing import OrderDesk
 from polytraders_pfh.host.recent import RecentReports
 from polytraders_pfh.host.reconcile import Reconciler
-from polytraders_pfh.host.records import OrderRecords
+from polytraders_pfh.host.records import ForgetfulRecords, OrderRecords
 from polytraders_pfh.host.report_bus import ReportDoor
 from polytraders_pfh.host.services import BotServices
 from polytraders_pfh.host.watched import WatchedClob, WatchedSigner
@@ -46,6 +46,7 @@ class TradeRoom:
         dispatcher: Delivers events, and keeps the newest reports that bots returned.
         lifecycle: Every order of the account.
         kill_switch: `signal(active, reason, actor)`.
+        events: Signs events.
         reconciler: Reads open orders from the exchange.
         desk: Places root orders.
 
@@ -76,9 +77,10 @@ class TradeRoom:
         self.bus = self._door.bus
         self.recent = RecentReports(self.bus)
         self._event_keys, events = read_event_keys(config.events, environ)
+        self.events = events
         self.dispatcher = EventDispatcher(hooks, clock, events, metrics, tracers)
-        records = OrderRecords(config.host.state_dir / "orders.jsonl")
-        self.lifecycle = OrderLifecycle(self.dispatcher, records, clock, metrics)
+        own = OrderRecords(config.host.state_dir / "orders.jsonl") if config.cluster is None else None
+        self.lifecycle = OrderLifecycle(self.dispatcher, own or ForgetfulRecords(), clock, metrics)
         self.lifecycle.maker = link.wallet.maker.lower()
         if config.sidecar is not None:
             self.lifecycle.on_unclaimed = Adoption(config.sidecar).take

@@ -13,7 +13,8 @@ import aiohttp
 from polytraders_hookspecs import ExchangeReply
 from yarl import URL
 
-from polytraders_pfh.host.unsent import NOT_SENT
+from polytraders_pfh.host.sharing import LAST_WORD
+from polytraders_pfh.host.unsent import NOT_SENT, unguarded
 
 Lane = Literal["ordinary", "cancel", "first"]
 
@@ -50,6 +51,7 @@ class ExchangeTransport:
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=self._connect_s),
+            trace_configs=[_last_words()],
         )
         # aiohttp sends a DELETE or GET a second time when a kept-alive connection drops, and offers no
         # public switch; a test proves that nothing arrives twice.
@@ -81,6 +83,8 @@ class ExchangeTransport:
         try:
             async with asyncio.timeout(timeout_s), self._lanes[lane]:
                 return await self._exchange(self._session, method, path, query, body, headers)
+        except _HeldBackError as e:
+            return unguarded(f"{method} {path}", str(e), "lease")
         except TimeoutError:
             return ExchangeReply(status=None, detail=f"{method} {path}: no answer within {timeout_s:g} s")
         except (aiohttp.ClientError, OSError) as e:
@@ -117,6 +121,24 @@ class ExchangeTransport:
                 body=bytes(content),
                 headers=_lower_case(response),
             )
+
+
+class _HeldBackError(Exception):
+    """Somebody had a last word; nothing was sent."""
+
+
+def _last_words() -> aiohttp.TraceConfig:
+    """Ask once more when a connection is at hand: waiting for one may have taken longer than a lease."""
+
+    async def ask(*_: object) -> None:
+        last_word = LAST_WORD.get()
+        if last_word is not None and (why := last_word()):
+            raise _HeldBackError(why)
+
+    config = aiohttp.TraceConfig()
+    config.on_connection_create_end.append(ask)
+    config.on_connection_reuseconn.append(ask)
+    return config
 
 
 def _lower_case(response: aiohttp.ClientResponse) -> dict[str, str]:

@@ -13,7 +13,7 @@ from polytraders_hookspecs.wire import print_json
 from polytraders_pfh.host.trading_status import Window
 
 NOT_SENT: Final = "x-polytraders-not-sent"
-Reason = Literal["rate_limit", "trading_status", "heartbeat"]
+Reason = Literal["rate_limit", "trading_status", "heartbeat", "lease"]
 
 _BAD_REQUEST: Final = 400
 _TOO_MANY: Final = 429
@@ -59,10 +59,10 @@ def out_of_hours(call: str, window: Window, now_ms: int) -> ExchangeReply:
     )
 
 
-def unguarded(call: str, why: str) -> ExchangeReply:
-    """Return the answer while the dead-man switch is not known to stand: a plain refusal."""
+def unguarded(call: str, why: str, reason: Reason = "heartbeat") -> ExchangeReply:
+    """Return the answer while the dead-man switch, or a lease, is not known to stand: a plain refusal."""
     detail = f"{call} was not sent: {why}"
     body = print_json({"error": detail}).encode("ascii")
     return ExchangeReply(
-        status=_BAD_REQUEST, body=body, headers={NOT_SENT: "heartbeat"}, detail=detail, sent=False
+        status=_BAD_REQUEST, body=body, headers={NOT_SENT: reason}, detail=detail, sent=False
     )

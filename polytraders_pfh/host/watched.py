@@ -23,6 +23,8 @@ class WatchedSigner:
     async def sign_order(self, order: UnsignedOrder) -> SignedOrder:
         signed = await self._signer.sign_order(order)
         self._lifecycle.signed(order, signed.order_id)
+        if order.root_order_id is not None:  # a root order is announced with its strategy, by the desk
+            await self._lifecycle.announce(signed.order_id)
         return signed
 
 

@@ -9,6 +9,7 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 
+from polytraders_pfh.host.cluster.whole import whole
 from polytraders_pfh.host.config_nats import NatsSection
 from polytraders_pfh.host.errors import BusError
 
@@ -97,7 +98,7 @@ class BusLink:
 
     async def _require_jetstream(self, where: str) -> None:
         try:
-            await self.jetstream.account_info()
+            await whole(self.jetstream.account_info())
         except (TimeoutError, NatsError):
             await self.close()
             raise BusError(

@@ -14,6 +14,7 @@ from polytraders_pfh.host.cluster.link import BusLink
 from polytraders_pfh.host.cluster.partitions import partition_of
 from polytraders_pfh.host.cluster.scan import last_sequence, read_past
 from polytraders_pfh.host.cluster.streams import ensure_stream
+from polytraders_pfh.host.cluster.whole import whole
 from polytraders_pfh.host.config_nats import ReportsNatsSection
 from polytraders_pfh.host.errors import BusError
 from polytraders_pfh.telemetry.traceparent import traceparent
@@ -118,7 +119,9 @@ class NatsReportBus:
     async def _send(self, subject: str, payload: bytes, headers: dict[str, str]) -> bool:
         """Return True when the stream has it, False when the subject no longer ends where it was expected."""
         try:
-            await self._link.jetstream.publish(subject, payload, stream=self._section.stream, headers=headers)
+            await whole(
+                self._link.jetstream.publish(subject, payload, stream=self._section.stream, headers=headers)
+            )
         except APIError as e:
             if e.err_code in _WRONG_LAST:
                 return False

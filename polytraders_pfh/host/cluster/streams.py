@@ -8,6 +8,7 @@ from nats.js import JetStreamContext
 from nats.js.api import StreamConfig
 from nats.js.errors import NotFoundError
 
+from polytraders_pfh.host.cluster.whole import whole
 from polytraders_pfh.host.errors import BusError
 
 _COMPARED: Final = (
@@ -37,9 +38,9 @@ async def ensure_stream(js: JetStreamContext, wanted: StreamConfig) -> None:
     assert wanted.name is not None
     try:
         try:
-            there = (await js.stream_info(wanted.name)).config
+            there = (await whole(js.stream_info(wanted.name))).config
         except NotFoundError:
-            there = (await js.add_stream(wanted)).config
+            there = (await whole(js.add_stream(wanted))).config
     except (TimeoutError, NatsError) as e:
         raise BusError(
             f"stream {wanted.name} could not be read or made ({e}); see the bus's log and its disk"
