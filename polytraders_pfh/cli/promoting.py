@@ -57,7 +57,8 @@ def gates(
         verdicts = evaluate(place, junit, now_ms, scrape)
         found = [one for one in verdicts if one.gate in (wanted or _GATES)]
         if as_json:
-            click.echo(json.dumps([{**one._asdict(), "passed": one.passed} for one in found], indent=1))
+            told = [{**one._asdict(), "passed": one.passed} for one in found]
+            click.echo(json.dumps({"passed": all(one.passed for one in found), "gates": told}, indent=1))
         else:
             for one in found:
                 click.echo(f"{one.gate}: {'passed' if one.passed else 'REFUSED'}")

@@ -20,6 +20,8 @@ LIVE_RUN_MS: Final = 7 * DAY_MS
 SHADOW_SILENCE_MS: Final = 6 * HOUR_MS
 """A longer time without any report ends a shadow run: the bot may have been down."""
 LIVE_SILENCE_MS: Final = 24 * HOUR_MS
+LEAST_TESTS: Final = 1_000
+"""Fewer are a part of the tests, whatever their report says."""
 LEAST_CHASES: Final = 30
 LEAST_FILLS: Final = 100
 DUST_PERCENT: Final = 5
@@ -176,7 +178,7 @@ def refusal(mode: Mode, verdicts: Iterable[Verdict], override: Override | None =
 
 def to_shadow(run: SuiteRun | None) -> Verdict:
     """Every test passes, those of dust and of a thin book among them."""
-    threshold = "100% of the tests pass, dust and book-thin scenarios among them"
+    threshold = f"100% of at least {LEAST_TESTS} tests pass, dust and book-thin scenarios among them"
     if run is None:
         lacking = ("a JUnit report of the tests (pytest --junitxml=FILE, then --junit FILE)",)
         return Verdict(Gate.TO_SHADOW, "no test run", threshold, (), lacking)
@@ -184,6 +186,7 @@ def to_shadow(run: SuiteRun | None) -> Verdict:
     dust = sum(1 for name in run.passed if "dust" in name)
     thin = sum(1 for name in run.passed if "thin" in name)
     missing = [f"{len(run.failed)} tests must be mended: {_first(run.failed)}"] if run.failed else []
+    missing += [f"{LEAST_TESTS - ran} more tests: give the report of the whole run"] * (ran < LEAST_TESTS)
     missing += ["no dust scenario passed"] if not dust else []
     missing += ["no book-thin scenario passed"] if not thin else []
     if 20 * len(run.skipped) > ran:

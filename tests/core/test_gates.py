@@ -31,7 +31,8 @@ from polytraders_pfh.core.market import Side
 from polytraders_pfh.core.modes import Mode
 
 END_MS = 1_746_770_100_000
-TESTS = SuiteRun(("test_dust_is_cancelled", "test_thin_book", "test_other"), (), ())
+OTHERS = ("test_other",) * 1_000
+TESTS = SuiteRun(("test_dust_is_cancelled", "test_thin_book", *OTHERS), (), ())
 CHASE = PricedChase(7, Side.BUY, 650_000, 620_000, 3, 10_000)
 
 
@@ -54,7 +55,7 @@ def test_whole_test_run_opens_the_gate_to_shadow() -> None:
     verdict = to_shadow(TESTS)
 
     assert verdict.passed
-    assert verdict.figure == "3 of 3 tests passed"
+    assert verdict.figure == "1002 of 1002 tests passed"
     assert verdict.evidence == ("1 tests of dust and 1 of thin books passed",)
 
 
@@ -62,10 +63,14 @@ def test_whole_test_run_opens_the_gate_to_shadow() -> None:
     ("run", "missing"),
     [
         (None, "a JUnit report of the tests (pytest --junitxml=FILE, then --junit FILE)"),
+        (changed(TESTS, passed=TESTS.passed[:999]), "1 more tests: give the report of the whole run"),
         (changed(TESTS, failed=("test_it",)), "1 tests must be mended: test_it"),
-        (changed(TESTS, passed=("test_thin_book",)), "no dust scenario passed"),
-        (changed(TESTS, passed=("test_dust",)), "no book-thin scenario passed"),
-        (changed(TESTS, skipped=("test_a",)), "1 tests were skipped, more than 1 in 20: test_a"),
+        (changed(TESTS, passed=("test_thin_book", *OTHERS)), "no dust scenario passed"),
+        (changed(TESTS, passed=("test_dust", *OTHERS)), "no book-thin scenario passed"),
+        (
+            changed(TESTS, skipped=("test_a",) * 51),
+            ("51 tests were skipped, more than 1 in 20: test_a, test_a, test_a, test_a, test_a …"),
+        ),
     ],
 )
 def test_anything_less_than_a_whole_test_run_keeps_it_shut(run: SuiteRun | None, missing: str) -> None:

@@ -20,6 +20,7 @@ from polytraders_pfh.core.gates import (
     HOUR_MS,
     LEAST_CHASES,
     LEAST_FILLS,
+    LEAST_TESTS,
     LIVE_RUN_MS,
     LIVE_SILENCE_MS,
     LONGEST_AGE_MS,
@@ -154,8 +155,8 @@ record number; anything that is missing refuses. What the card leaves open is se
 
 | gate | evidence | passes |
 |---|---|---|
-| `to_shadow` | a JUnit report of the tests, `--junit FILE` | no test failed, dust and thin-book scenarios \
-passed, at most 1 in 20 was skipped |
+| `to_shadow` | a JUnit report of the tests, `--junit FILE` | at least {LEAST_TESTS} tests ran, none \
+failed, dust and thin-book scenarios passed, at most 1 in 20 was skipped |
 | `to_limited_live` | the latest run of `shadow_only` reports in the journal | {SHADOW_RUN_MS // HOUR_MS} h \
 without a silence of more than {SHADOW_SILENCE_MS // HOUR_MS} h, at least {LEAST_CHASES} chase orders, none \
 beyond original_price ± chase_max_ticks x tick_size |
