@@ -555,8 +555,8 @@ async def test_an_address_where_something_else_answers(p: Patient) -> None:
     ("off_ms", "verdict", "words"),
     [
         (0, Verdict.RIGHT, "agrees with the exchange's"),
-        (-4_500, Verdict.WARNING, "ms ahead of the exchange's"),
-        (4_500, Verdict.WARNING, "ms behind the exchange's"),
+        (-4_800, Verdict.WARNING, "ms ahead of the exchange's"),
+        (4_800, Verdict.WARNING, "ms behind the exchange's"),
         (-60_000, Verdict.WRONG, "ms ahead of the exchange's"),
         (60_000, Verdict.WRONG, "ms behind the exchange's"),
     ],

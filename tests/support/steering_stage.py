@@ -110,7 +110,11 @@ async def steered(
     async with StubExchange() as exchange, StubFeed() as feed:
         answer_as_an_empty_exchange(exchange)
         exchange.answer("GET /book", json_answer({"error": "no book"}, 404))
-        bots = {BOT: {"mode": "general_live", **(bot or {})}}
+        execution = {
+            "timeout_ms": 60_000,
+            **(bot or {}).get("execution", {}),
+        }  # of a busy machine
+        bots = {BOT: {"mode": "general_live", **(bot or {}), "execution": execution}}
         config = config_for(tmp_path / "state", exchange, feed, bots, **changes)
         path = write_config(tmp_path / "host.toml", exchange.url, feed.url)
         async with Host(config, environ=environ, timings=FAST) as host:
