@@ -202,3 +202,20 @@ async def test_a_stream_that_is_cut_again_and_again_still_ends_in_the_truth(tmp_
         await eventually(lambda: last_heard(bot, order_id) == truth_of(s, order_id), 20)
 
     assert last_heard(bot, order_id) == ("PARTIAL", Decimal(36))
+
+
+async def test_a_fill_whose_settlement_fails_is_taken_back_once_however_often_that_is_said(
+    tmp_path: Path,
+) -> None:
+    bot = ScribeBot()
+    async with sidecar_stage(tmp_path) as s, s.sidecar(scribe=bot):
+        s.trouble.doubled_of = 1
+        order_id = await s.rests("BUY", "0.40", 100)
+        await s.trades("SELL", "0.40", 30)
+        await s.trades("SELL", "0.40", 20)
+        key = s.owner.clob.credentials.key
+        first = min(s.server.exchange.trades(key), key=lambda trade: trade.size_micro)
+        s.server.exchange.fail_trade(first.id)
+        await eventually(lambda: len(bot.events(order_id)) >= 3, 30)
+
+    assert bot.events(order_id) == [("PARTIAL", "12"), ("PARTIAL", "20"), ("PARTIAL", "12")]
