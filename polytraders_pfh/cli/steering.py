@@ -48,11 +48,13 @@ def kill(config: Path, by: str, reason: str, as_json: bool) -> None:
     """
     with sentences("host"):
         from polytraders_pfh.host import load_config  # noqa: PLC0415
-        from polytraders_pfh.host.admin import NobodyAnswers  # noqa: PLC0415
+        from polytraders_pfh.host.admin import NobodyAnswers, TokenRefused  # noqa: PLC0415
 
         settings = load_config(config)
         try:
             result = _knock(settings, "kill", {}, by, reason, _KILL_S)
+        except TokenRefused as e:
+            leave(f"{e}; in an emergency `touch {settings.kill_switch_file}` does the same", EXIT_FAILED)
         except NobodyAnswers as e:
             result = _kill_by_file(settings, str(e), by, reason)
         _show(result, as_json)

@@ -329,7 +329,8 @@ async def test_a_token_that_others_could_know_is_refused_by_host_and_client(s: S
         f"token file {token} had mode {mode:04o}, so others may know it; delete it and restart the host, "
         "which writes a new one with mode 0600"
     )
-    assert (client.exit_code, client.stderr) == (1, sentence + "\n")
+    emergency = f"; in an emergency `touch {s.state_dir / 'kill_switch'}` does the same\n"
+    assert (client.exit_code, client.stderr) == (1, sentence + emergency)
     assert (host_status, host_answer["message"]) == (401, sentence)
     assert not (await s.host.kill_switch.status()).active
 
