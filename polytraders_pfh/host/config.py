@@ -173,6 +173,15 @@ class HostConfig(_Section):
         return self
 
     @model_validator(mode="after")
+    def _one_owner_of_heartbeats(self) -> Self:
+        if self.cluster is not None and self.exchange.heartbeat:
+            raise ValueError(
+                "exchange.heartbeat was true beside [cluster]; hosts of one API key share one chain of "
+                "heartbeats, so the living would hide a dead one: take it out, the leases watch over hosts"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _one_key(self) -> Self:
         """The key is here or in a signer's process, never in both and never in neither."""
         wallet = self.wallet

@@ -240,3 +240,42 @@ def test_secret_files_lie_where_the_config_lies(tmp_path: Path) -> None:
 
     assert config.wallet.key == SecretSource(file=tmp_path / "wallet.key")
     assert config.events.keys == {"k1": SecretSource(file=Path("/run/k1"))}
+
+
+def test_hosts_that_share_a_wallet_have_no_heartbeat_of_their_own() -> None:
+    shared = {
+        **GOOD,
+        "exchange": {**GOOD["exchange"], "heartbeat": True},
+        "nats": {"servers": ["nats://127.0.0.1:4222"]},
+        "reports": {"bus": "nats"},
+        "cluster": {"name": "c1", "host": "h1"},
+    }
+
+    assert "exchange.heartbeat was true beside [cluster]; hosts of one API key share one chain" in refusal(
+        shared
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"wallet": {}}, "wallet.key was missing; name its place there, or a signer as signer.socket"),
+        ({"signer": {"socket": "s"}}, "signer.socket was given beside wallet.key, funder or signature_type"),
+        ({"signer": {"socket": "s"}, "wallet": {"signature_type": 0}}, ""),
+    ],
+)
+def test_the_key_is_in_one_place(change: dict[str, Any], sentence: str) -> None:
+    members = {**GOOD, **change}
+
+    if sentence:
+        assert sentence in refusal(members)
+    else:
+        assert HostConfig.from_members(members, base_dir=Path("/etc")).signer is not None
+
+
+def test_a_funder_with_a_wrong_digit_is_told_by_its_checksum() -> None:
+    funder = "0x" + "Ab" * 20
+
+    assert "a digit or a letter's case is wrong (EIP-55 checksum)" in refusal(
+        changed("wallet", {**GOOD["wallet"], "signature_type": 2, "funder": funder})
+    )
