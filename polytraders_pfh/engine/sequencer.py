@@ -251,8 +251,8 @@ class Sequencer:
     ) -> CancelReplaceResult:
         """Send these bytes; in doubt ask for their hash, and send the same bytes once more at most."""
         t = self._t
-        detail = ""
-        for attempt in range(2):
+        attempt = 0
+        while True:
             with t.traces.step(names.SPAN_POST, intent.trace_id, span) as child:
                 verdict, detail = await t.exchange.post(signed, attempted_before=attempt > 0)
                 answered(child, signed.order_id, verdict.value, attempt, detail)
@@ -274,6 +274,7 @@ class Sequencer:
             if t.mode.holds_back(intent.market_id, plan.price_micro, plan.size_micro):
                 break
             intent.step(Step.POST_STARTED)
+            attempt += 1
         return _result("unconfirmed", intent, plan, detail)
 
     async def _accepted(self, intent: Intent, plan: Plan, span: Span | None) -> CancelReplaceResult:
@@ -295,8 +296,7 @@ class Sequencer:
 
     def _held_back(self, intent: Intent, reason: str) -> CancelReplaceResult:
         """Nothing is posted; the old order is dead. End the remainder here."""
-        if intent.state is not State.CLOSED:
-            intent.step(Step.NOTHING_LEFT if reason == BELOW_MIN else Step.HELD_BACK)
+        intent.step(Step.NOTHING_LEFT if reason == BELOW_MIN else Step.HELD_BACK)
         return CancelReplaceResult(outcome="cancelled", reason=reason)
 
 

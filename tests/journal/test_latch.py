@@ -180,3 +180,27 @@ def test_a_loop_that_ended_without_closing_leaves_a_whole_journal(tmp_path: Path
     found = verify(tmp_path)
     assert found.ok
     assert found.records == 500
+
+
+async def test_a_journal_that_cannot_be_read_either_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = await opened(tmp_path)
+    monkeypatch.setattr(Segment, "write", disk_error)
+    monkeypatch.setattr("polytraders_pfh.engine.journal.reading.head_of", disk_error)
+    with pytest.raises(JournalFailed, match="disk I/O error"):
+        await journal.append(step(0))
+    await eventually(lambda: "and it cannot be read either: disk I/O error" in journal.failed)
+    await journal.close()
+
+
+async def test_a_last_checkpoint_that_fails_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = await opened(tmp_path)
+    await journal.append(step(0))
+    monkeypatch.setattr(Segment, "checkpoint", disk_error)
+    await journal.close()
+    assert "disk I/O error" in journal._writer.failed
+    monkeypatch.undo()
+    again = await opened(tmp_path)
+    assert tags(await everything(again)) == [0]
+    await again.close()

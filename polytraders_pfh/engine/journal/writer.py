@@ -216,11 +216,11 @@ class Writer:
         """
         broken, self._segment = self._segment, None
         try:
-            if broken is not None:
-                if self._witness is None:
-                    self._witness = reading.connect(broken.path)
-                broken.close()
-                self.head = reading.head_of(broken.path)
+            assert broken is not None
+            if self._witness is None:
+                self._witness = reading.connect(broken.path)
+            broken.close()
+            self.head = reading.head_of(broken.path)
             if for_reserved:
                 self._adopt(open_live(self._shelf, check=False))
         except Exception as e:  # it has failed already; this only says more of it
