@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from polytraders_pfh.core.basis import Basis, decide_on
 from polytraders_pfh.core.market import BookView, Side
 from polytraders_pfh.core.money import MICRO, plain
-from polytraders_pfh.core.policy import Action, Decision, Policy, age_fault
+from polytraders_pfh.core.policy import Action, Decision, age_fault
 from polytraders_pfh.core.remainder import (
     HARD_CHASE_TICKS,
     Chase,
@@ -116,8 +116,6 @@ def _policy(basis: Basis, decision: Decision) -> str:
 
 def _gain(basis: Basis, decision: Decision) -> str:
     rest, meant = basis.remainder, _chase(basis)
-    if decision.policy is not Policy.CHASE:
-        return _policy(basis, decision)
     own = f"the order's own {plain(rest.price_micro)}"
     if meant.contra_micro is None:
         return f"there is no {_contra(rest.side)} to chase"

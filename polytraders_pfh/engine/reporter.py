@@ -190,9 +190,9 @@ class Reporter:
         """
         fill, pending = work.fill, Ending(Reason.PARTIAL_FILL_PENDING)
         _, payload = self._composed(work, intent, decision, pending, final=False)
-        at_ms, decided = self._t.clock.now_ms(), ""
-        if work.basis is not None:
-            decided, work.basis = encode(work.basis, decision), None
+        assert work.basis is not None  # what was just decided rests on one
+        at_ms, decided = self._t.clock.now_ms(), encode(work.basis, decision)
+        work.basis = None
         if work.interim is not None:  # its acceptance is on record since it was shed
             self._t.journal.append(begun_late(at_ms, fill, intent, decision, decided))
         moment = (at_ms, fill.trace_id, fill.order_id, fill.event_ts_ms)

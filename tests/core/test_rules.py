@@ -151,6 +151,11 @@ NO_ASK = book(asks=())
         ),
         (10, basis_of(CHASE, away(Side.BUY, 2)), "390.62 shares at 0.64 could be posted"),
         (
+            10,
+            basis_of(CHASE, away(Side.BUY, 2))._replace(obstacle="it is being cancelled"),
+            "390.62 shares at 0.64 could not be posted: it is being cancelled",
+        ),
+        (
             11,
             basis_of(CHASE, away(Side.BUY, 2)),
             "the best ask is 2 ticks from the root price of 0.62, within the 3 of chase_max_ticks",

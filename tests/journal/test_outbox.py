@@ -332,3 +332,37 @@ async def test_other_records_do_not_wait_for_the_bus(tmp_path: Path) -> None:
         assert await journal.append(step(1)) == 51
     await outbox.close(0.0)
     await journal.close()
+
+
+async def test_trace_that_rests_for_long_delays_no_later_one(journal: Journal) -> None:
+    bus, clock = Bus(), HandClock()
+
+    async def only_the_first(message_id: str) -> None:
+        if message_id == "rep_1" or bus.attempts < 9:
+            raise ConnectionError("the bus refuses it")
+
+    bus.fault = only_the_first
+    outbox = outbox_on(bus, journal, clock)
+    outbox.offer(report(1, "trc_1"))
+    await pass_time(clock, lambda: bus.attempts >= 7)
+    outbox.offer(report(2, "trc_2"))
+    await eventually(lambda: bus.attempts >= 8)
+    await pass_time(clock, lambda: bus.taken == ["rep_2"], 0.05)
+    bus.fault = None
+    await pass_time(clock, lambda: bus.taken == ["rep_2", "rep_1"])
+    await outbox.close(1)
+
+
+async def test_report_offered_after_the_workers_stopped_is_published_by_others(
+    journal: Journal,
+) -> None:
+    """A host that stops and goes on after all: whoever idled then waits for nothing any more."""
+    bus = Bus()
+    outbox = outbox_on(bus, journal)
+    outbox.offer(report(1))
+    await eventually(lambda: bus.taken == ["rep_1"])
+    await outbox.close(1)
+    outbox._workers.clear()
+    outbox.offer(report(2))
+    await eventually(lambda: bus.taken == ["rep_1", "rep_2"])
+    await outbox.close(1)
