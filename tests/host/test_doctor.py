@@ -364,6 +364,22 @@ async def test_a_config_without_bots_is_a_warning(p: Patient) -> None:
     assert found["bots"].verdict is Verdict.WARNING
 
 
+async def test_a_mode_whose_gate_is_not_passed_beside_a_real_account(p: Patient) -> None:
+    acting = {f'bots."{BOT}"': 'mode = "quarantine"'}
+    word = '[gates.override]\nmode = "quarantine"\nwho = "ann"\nwhy = "drill"'
+    p.configure("[sidecar]", **acting)
+    refused = await p.only_wrong()
+    p.configure("[sidecar]", word, **acting)
+    overridden = await p.findings()
+    p.configure("[sidecar]")
+    shadow = await p.findings()
+
+    assert refused.check == "gate"
+    assert "[gates.override] mode" in refused.found
+    assert overridden["gate"].found == "of mode quarantine: overridden by ann: drill"
+    assert shadow["gate"].found == "of mode shadow_only: passed, or none is asked for"
+
+
 @pytest.mark.parametrize(
     ("environ", "checks"),
     [

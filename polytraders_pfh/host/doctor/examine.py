@@ -27,7 +27,8 @@ async def examine(path: Path, environ: Mapping[str, str], clock: Clock) -> Async
     if read is None:
         yield skipped("everything else", "the config has to be right first")
         return
-    for finding in (*settings.bot_sections(read), *settings.secrets(read, environ)):
+    sections, gate = settings.bot_sections(read), settings.gate(read, clock.now_ms())
+    for finding in (*sections, *gate, *settings.secrets(read, environ)):
         yield finding
     directory = read.host.state_dir
     for finding in ground.state_dir(directory):

@@ -4,11 +4,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from polytraders_pfh.config import BOT_ID, load_settings
-from polytraders_pfh.errors import ConfigError
+from polytraders_pfh.errors import ConfigError, PfhError
 from polytraders_pfh.host.config import HostConfig, load_config
 from polytraders_pfh.host.doctor.finding import Finding, right, skipped, warning, wrong
 from polytraders_pfh.host.errors import SecretMissing
 from polytraders_pfh.host.keys import EPHEMERAL_KEY_ID, read_credentials, read_event_keys, read_wallet
+from polytraders_pfh.host.promotion import is_gated, require_gate
 
 
 def config(path: Path) -> tuple[HostConfig | None, Finding]:
@@ -22,22 +23,37 @@ def config(path: Path) -> tuple[HostConfig | None, Finding]:
 
 def bot_sections(read: HostConfig) -> Iterator[Finding]:
     """Look at the section of each enabled bot."""
-    enabled = {name: section for name, section in read.bots.items() if section.enabled}
+    enabled = [name for name, section in read.bots.items() if section.enabled]
     if not enabled:
         yield warning("bots", "the config enables none", f'add a section [bots."{BOT_ID}"]')
-    for name, section in enabled.items():
+    for name in enabled:
         check = f"settings of {name}"
         if name != BOT_ID:
             yield skipped(check, "the bot itself reads them when it starts")
             continue
         try:
-            settings = load_settings(section.members())
+            settings = load_settings(read.members_of(name))
         except ConfigError as e:
             yield wrong(check, e)
             continue
         yield right(check, f"no fault; mode {settings.mode}")
         for sentence in settings.warnings():
             yield warning(check, sentence, "set it on purpose or mend it")
+
+
+def gate(read: HostConfig, now_ms: int) -> Iterator[Finding]:
+    """Look whether the mode's promotion gate is passed where one is asked for: without, no host starts."""
+    if not is_gated(read):
+        return
+    try:
+        mode = load_settings(read.members_of(BOT_ID)).mode
+        require_gate(read, read.host.state_dir / "bots" / BOT_ID, now_ms)
+    except PfhError as e:
+        yield wrong("gate", e)
+        return
+    word = read.gates.word_for(mode)
+    by = f"overridden by {word.who}: {word.why}" if word else "passed, or none is asked for"
+    yield right("gate", f"of mode {mode}: {by}")
 
 
 def secrets(read: HostConfig, environ: Mapping[str, str]) -> Iterator[Finding]:
