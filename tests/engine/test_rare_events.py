@@ -247,3 +247,25 @@ async def test_trades_that_are_no_list_leave_the_size_unread(host: FakeHost) -> 
     report = await host.bot.on_partial_fill(partial(policy="chase"))
 
     assert report.verdict == "CHASE_ORDER_SUBMITTED"
+
+
+async def test_any_number_of_copies_at_once_get_the_one_report(host: FakeHost) -> None:
+    reports = await asyncio.gather(*[host.bot.on_partial_fill(partial(policy="chase")) for _ in range(4)])
+
+    assert reports == [reports[0]] * 4
+    assert len(host.exchange.posted()) == 1
+
+
+async def test_event_that_leaves_nothing_open_is_closed(host: FakeHost) -> None:
+    report = await host.bot.on_partial_fill(partial(policy="cancel", filled="450", remaining="0"))
+
+    assert (report.verdict, host.exchange.cancels()) == ("REMAINDER_CLOSED", [])
+
+
+async def test_event_of_an_order_whose_cancel_is_in_doubt_says_so(host: FakeHost) -> None:
+    host.exchange.on_cancel = host.exchange.on_get = lambda *_: no_reply()
+    await host.bot.on_partial_fill(partial(policy="cancel"))
+
+    report = await host.bot.on_partial_fill(partial(policy="cancel", at_ms=NOW_MS + 1))
+
+    assert (report.verdict, report.detail) == ("CANCEL_UNCONFIRMED", "an earlier cancel is still in doubt")

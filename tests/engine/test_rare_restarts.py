@@ -225,3 +225,58 @@ async def test_manager_that_is_down_at_the_start_is_asked_until_it_answers(
 
     assert len(asked) == 3
     assert report.verdict == "CHASE_ORDER_SUBMITTED"
+
+
+def facts(**changes: Any) -> OrderFacts:
+    known: dict[str, Any] = {
+        "order_id": ROOT,
+        "market_id": MARKET,
+        "token_id": TOKEN,
+        "trace_id": TRACE,
+        "side": "BUY",
+        "price": "0.62",
+        "size_shares": "725.806451",
+        "filled_shares": "322.580645",
+        "status": "PARTIAL",
+    }
+    return OrderFacts(**(known | changes))
+
+
+CHASED = {
+    "order_id": CHASE,
+    "price": "0.63",
+    "size_shares": "396.82",
+    "filled_shares": "0",
+    "root_order_id": ROOT,
+}
+
+
+async def test_chain_of_which_two_orders_live_is_found_and_posts_nothing_more(tmp_path: Path) -> None:
+    host = FakeHost(config={"mode": "general_live"}, state_dir=tmp_path)
+    host.exchange.book = book()
+    host.exchange.orders[ROOT] = Resting(SIZE, PRICE, 322_580_645)
+    host.exchange.orders[CHASE] = Resting(396_820_000, 630_000)
+    host.orders.partials = (facts(), facts(**CHASED))
+    await host.start()
+
+    stopped = host.bot._engine.tools.intents.get(CHASE).stopped
+    await host.stop()
+
+    assert stopped == "2 of its orders may still fill"
+
+
+async def test_chase_whose_root_cannot_be_asked_for_is_not_chased_further(tmp_path: Path) -> None:
+    host = FakeHost(config={"mode": "general_live"}, state_dir=tmp_path)
+    host.exchange.book = book()
+    host.exchange.orders[CHASE] = Resting(396_820_000, 630_000)
+    host.orders.partials = (facts(**CHASED),)
+
+    async def down(order_id: str) -> OrderFacts | None:
+        raise ConnectionError("the manager is down")
+
+    host.orders.get = down  # type: ignore[method-assign]
+    await host.start()
+    stopped = host.bot._engine.tools.intents.get(CHASE).stopped
+    await host.stop()
+
+    assert stopped == f"its root order {ROOT} is not known, and so its cap is not"

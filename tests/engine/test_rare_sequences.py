@@ -276,3 +276,33 @@ async def test_gap_in_the_stream_voids_the_book_and_a_chase_is_confirmed_all_the
     report = await host.bot.on_partial_fill(partial(policy="chase"))
 
     assert report.chase_price == Decimal("0.63")
+
+
+async def test_book_that_turns_false_during_the_cancel_prices_no_order(host: FakeHost) -> None:
+    def crosses(exchange: FakeExchange, ids: tuple[str, ...]) -> None:
+        exchange.book = book(bids=(("0.63", "1000"),), timestamp_ms=NOW_MS + 1)
+
+    host.exchange.on_cancel = crosses
+
+    report = await host.bot.on_partial_fill(partial(policy="chase"))
+
+    assert (report.verdict, host.exchange.posted()) == ("CANCELLED_REMAINDER", [])
+    assert report.warnings == ("BOOK_UNTRUSTED",)
+
+
+async def test_trade_that_names_no_makers_adds_nothing_to_what_had_filled(host: FakeHost) -> None:
+    trade = {"status": "MATCHED", "taker_order_id": OTHER, "maker_orders": "none"}
+    host.exchange.on_trades = lambda *_: reply(200, [trade])
+
+    report = await host.bot.on_partial_fill(partial(policy="chase"))
+
+    assert (report.verdict, len(host.exchange.posted())) == ("CHASE_ORDER_SUBMITTED", 1)
+
+
+async def test_record_of_another_order_proves_nothing(host: FakeHost) -> None:
+    host.exchange.on_cancel = lambda *_: no_reply()
+    host.exchange.on_get = lambda exchange, _: reply(200, {"id": OTHER, "status": "CANCELED"})
+
+    report = await host.bot.on_partial_fill(partial(policy="chase"))
+
+    assert (report.verdict, host.exchange.posted()) == ("CANCEL_UNCONFIRMED", [])
