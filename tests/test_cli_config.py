@@ -8,9 +8,9 @@ from click.testing import CliRunner, Result
 from polytraders_pfh.cli import main
 from polytraders_pfh.errors import ConfigError
 from polytraders_pfh.host import load_config
-from polytraders_pfh.host.config_check import read_order
-from polytraders_pfh.host.example_files import EXAMPLES, example
-from polytraders_pfh.host.signing_config import load_signer_config
+from polytraders_pfh.host.sidecar.check import read_order
+from polytraders_pfh.host.sidecar.example_files import EXAMPLES, example
+from polytraders_pfh.host.signing.config import load_signer_config
 
 LIVE = example("live")
 

@@ -21,7 +21,7 @@ from support.fake_host import NOW_MS, ROOT, FakeHost, Resting, book, partial
 from polytraders_pfh.cli import main
 from polytraders_pfh.core import basis as core_basis
 from polytraders_pfh.core.policy import Decision, decide
-from polytraders_pfh.host.example_files import example
+from polytraders_pfh.host.sidecar.example_files import example
 from polytraders_pfh.ops.story import Story
 
 

@@ -13,7 +13,7 @@ from support.processes import PATIENCE_S, line_with, process
 from support.sdk_connections import own_sdk_connections
 from support.signer_process import KEY, signer_file, signer_process
 
-from polytraders_pfh.host.example_files import example
+from polytraders_pfh.host.sidecar.example_files import example
 
 
 def live_file(folder: Path, rest_url: str, ws_url: str) -> Path:

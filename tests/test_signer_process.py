@@ -23,8 +23,8 @@ from polytraders_pfh.host.clock import SystemClock as HostClock
 from polytraders_pfh.host.errors import SignerAway, SigningRefused
 from polytraders_pfh.host.secret import Secret
 from polytraders_pfh.host.signer import WalletSigner
-from polytraders_pfh.host.signing_limits import SigningLimits
-from polytraders_pfh.host.signing_server import SigningServer
+from polytraders_pfh.host.signing.limits import SigningLimits
+from polytraders_pfh.host.signing.server import SigningServer
 from polytraders_pfh.host.wallet import Wallet
 from polytraders_pfh.paper.clock import SystemClock
 from polytraders_pfh.paper.core.exchange import Exchange

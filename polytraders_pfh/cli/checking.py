@@ -29,7 +29,7 @@ def check(file: Path, orders: tuple[str, ...]) -> None:
     """
     with sentences("host"):
         from polytraders_pfh.host.config import load_config  # noqa: PLC0415
-        from polytraders_pfh.host.config_check import config_words, order_words  # noqa: PLC0415
+        from polytraders_pfh.host.sidecar.check import config_words, order_words  # noqa: PLC0415
 
         found = load_config(file)
         lines = [f"{file}: no fault", *config_words(found)]
@@ -47,6 +47,6 @@ def check(file: Path, orders: tuple[str, ...]) -> None:
 def example(name: Literal["live", "signer"]) -> None:
     """Print a commented file to begin with: a host beside any bot, or a signer."""
     with sentences("host"):
-        from polytraders_pfh.host.example_files import example as text_of  # noqa: PLC0415
+        from polytraders_pfh.host.sidecar.example_files import example as text_of  # noqa: PLC0415
 
         click.echo(text_of(name), nl=False)

@@ -137,7 +137,7 @@ def signer(config: Path) -> None:
     It signs what its own limits allow and refuses the rest; a host names its socket as signer.socket.
     """
     with sentences("host"):
-        from polytraders_pfh.host.signing_process import run_signer  # noqa: PLC0415
+        from polytraders_pfh.host.signing.process import run_signer  # noqa: PLC0415
 
         sys.exit(run_signer(config))
 

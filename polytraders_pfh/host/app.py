@@ -41,8 +41,8 @@ from polytraders_pfh.host.link import ExchangeLink
 from polytraders_pfh.host.metrics import HostMetrics
 from polytraders_pfh.host.page import HostPage
 from polytraders_pfh.host.placing import Placement, PlaceOrder
-from polytraders_pfh.host.promotion import is_gated, require_gate
 from polytraders_pfh.host.services import BotServices
+from polytraders_pfh.host.sidecar.promotion import is_gated, require_gate
 from polytraders_pfh.host.standing import Standing
 from polytraders_pfh.host.state import StateDir
 from polytraders_pfh.host.tasks import Tasks

@@ -20,9 +20,9 @@ from polytraders_pfh.host.config_faults import fault_list
 from polytraders_pfh.host.config_file import Section as _Section
 from polytraders_pfh.host.config_file import read_toml
 from polytraders_pfh.host.config_nats import ClusterSection, NatsSection, ReportsNatsSection
-from polytraders_pfh.host.gates_config import GatesSection
 from polytraders_pfh.host.secret import SecretSource, rooted_secrets
-from polytraders_pfh.host.sidecar_config import STRATEGY_PREFIX, SidecarSection
+from polytraders_pfh.host.sidecar.config import STRATEGY_PREFIX, SidecarSection
+from polytraders_pfh.host.sidecar.gates_config import GatesSection
 from polytraders_pfh.host.wallet_config import WalletSection
 
 _KEY_ID: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}", re.ASCII)

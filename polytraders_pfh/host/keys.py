@@ -15,7 +15,7 @@ from polytraders_pfh.host.config import EventsSection, HostConfig
 from polytraders_pfh.host.dispatch import EventSigner
 from polytraders_pfh.host.errors import SecretMissing
 from polytraders_pfh.host.signer import WalletSigner
-from polytraders_pfh.host.signing_client import SocketSigner
+from polytraders_pfh.host.signing.client import SocketSigner
 from polytraders_pfh.host.wallet import Wallet
 from polytraders_pfh.host.wallet_config import WalletSection
 

@@ -12,7 +12,7 @@ from polytraders_pfh.host.health import HostHealth, host_health
 from polytraders_pfh.host.heartbeat import Heartbeat
 from polytraders_pfh.host.keys import read_credentials
 from polytraders_pfh.host.metrics import HostMetrics
-from polytraders_pfh.host.preflight import Preflight
+from polytraders_pfh.host.sidecar.preflight import Preflight
 from polytraders_pfh.host.transport import ExchangeTransport
 
 

@@ -9,7 +9,6 @@ from opentelemetry.sdk.trace import TracerProvider
 from polytraders_hookspecs import Clock, Signer
 from prometheus_client import CollectorRegistry
 
-from polytraders_pfh.host.adoption import Adoption
 from polytraders_pfh.host.config import HostConfig
 from polytraders_pfh.host.dispatch import EventDispatcher
 from polytraders_pfh.host.keys import read_event_keys
@@ -23,6 +22,7 @@ from polytraders_pfh.host.reconcile import Reconciler
 from polytraders_pfh.host.records import ForgetfulRecords, OrderRecords
 from polytraders_pfh.host.report_bus import ReportDoor
 from polytraders_pfh.host.services import BotServices
+from polytraders_pfh.host.sidecar.adoption import Adoption
 from polytraders_pfh.host.watched import WatchedClob, WatchedSigner
 
 

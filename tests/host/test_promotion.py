@@ -13,7 +13,7 @@ from polytraders_pfh.core.gates import HOUR_MS
 from polytraders_pfh.engine.journal import Kind
 from polytraders_pfh.errors import ConfigError
 from polytraders_pfh.host import Host, HostConfig
-from polytraders_pfh.host.promotion import is_gated, require_gate
+from polytraders_pfh.host.sidecar.promotion import is_gated, require_gate
 from polytraders_pfh.ops.sources import records
 
 HOURLY = [NOW_MS + n * HOUR_MS for n in range(49)]

@@ -11,9 +11,9 @@ from polytraders_pfh.config import load_settings
 from polytraders_pfh.core.policy import Policy
 from polytraders_pfh.errors import ConfigError
 from polytraders_pfh.host import HostConfig
-from polytraders_pfh.host.adoption import Adoption
 from polytraders_pfh.host.orders import TrackedOrder
-from polytraders_pfh.host.sidecar_config import SidecarSection
+from polytraders_pfh.host.sidecar.adoption import Adoption
+from polytraders_pfh.host.sidecar.config import SidecarSection
 
 BOT = "exec.partialfillhandler"
 

@@ -7,8 +7,8 @@ from support.orders import FUNDER
 from support.signer_process import signer_file
 
 from polytraders_pfh.errors import ConfigError
-from polytraders_pfh.host.signing_config import load_signer_config
-from polytraders_pfh.host.signing_process import run_signer
+from polytraders_pfh.host.signing.config import load_signer_config
+from polytraders_pfh.host.signing.process import run_signer
 
 
 @pytest.mark.parametrize(

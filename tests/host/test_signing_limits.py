@@ -6,7 +6,7 @@ import pytest
 from polytraders_hookspecs.orders import ZERO_BYTES32
 from support.orders import BUILDER, TOKEN, unsigned
 
-from polytraders_pfh.host.signing_limits import Pace, SigningLimits
+from polytraders_pfh.host.signing.limits import Pace, SigningLimits
 
 SECOND = 1_000_000_000
 

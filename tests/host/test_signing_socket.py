@@ -18,9 +18,9 @@ from polytraders_pfh.errors import ConfigError
 from polytraders_pfh.host.account import SignatureType
 from polytraders_pfh.host.errors import SignerAway, SigningRefused
 from polytraders_pfh.host.signer import WalletSigner
-from polytraders_pfh.host.signing_client import SocketSigner
-from polytraders_pfh.host.signing_limits import SigningLimits
-from polytraders_pfh.host.signing_server import SigningServer
+from polytraders_pfh.host.signing.client import SocketSigner
+from polytraders_pfh.host.signing.limits import SigningLimits
+from polytraders_pfh.host.signing.server import SigningServer
 from polytraders_pfh.host.wallet import Wallet
 
 PLAIN = {"builder_code": ZERO_BYTES32}

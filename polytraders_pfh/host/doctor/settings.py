@@ -9,7 +9,7 @@ from polytraders_pfh.host.config import HostConfig, load_config
 from polytraders_pfh.host.doctor.finding import Finding, right, skipped, warning, wrong
 from polytraders_pfh.host.errors import SecretMissing
 from polytraders_pfh.host.keys import EPHEMERAL_KEY_ID, read_credentials, read_event_keys, read_wallet
-from polytraders_pfh.host.promotion import is_gated, require_gate
+from polytraders_pfh.host.sidecar.promotion import is_gated, require_gate
 
 
 def config(path: Path) -> tuple[HostConfig | None, Finding]:

@@ -15,8 +15,8 @@ from polytraders_pfh.errors import ConfigError, PfhError
 from polytraders_pfh.host.clock import SystemClock
 from polytraders_pfh.host.keys import read_wallet
 from polytraders_pfh.host.signer import WalletSigner
-from polytraders_pfh.host.signing_config import SignerConfig, load_signer_config
-from polytraders_pfh.host.signing_server import SigningServer
+from polytraders_pfh.host.signing.config import SignerConfig, load_signer_config
+from polytraders_pfh.host.signing.server import SigningServer
 
 _log: Final = logging.getLogger(__name__)
 _PR_SET_DUMPABLE: Final = 4

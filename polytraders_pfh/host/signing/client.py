@@ -15,7 +15,7 @@ from polytraders_hookspecs import ContractError, SignedOrder, UnsignedOrder, rea
 from polytraders_pfh.engine.orders import signed_fault
 from polytraders_pfh.host.account import Account, SignatureType
 from polytraders_pfh.host.errors import SignerAway, SigningRefused
-from polytraders_pfh.host.signing_wire import MAX_LINE, AccountFacts, AskAccount, AskClobAuth, peer_uid
+from polytraders_pfh.host.signing.wire import MAX_LINE, AccountFacts, AskAccount, AskClobAuth, peer_uid
 
 _log: Final = logging.getLogger(__name__)
 _PATIENCE_S: Final = 0.75

@@ -18,8 +18,8 @@ from polytraders_hookspecs.wire import print_json
 from polytraders_pfh.errors import ConfigError
 from polytraders_pfh.host.account import KeyHolder
 from polytraders_pfh.host.errors import SigningRefused
-from polytraders_pfh.host.signing_limits import Pace, SigningLimits
-from polytraders_pfh.host.signing_wire import MAX_LINE, AccountFacts, AskClobAuth, peer_uid
+from polytraders_pfh.host.signing.limits import Pace, SigningLimits
+from polytraders_pfh.host.signing.wire import MAX_LINE, AccountFacts, AskClobAuth, peer_uid
 
 _log: Final = logging.getLogger(__name__)
 _PATIENCE_S: Final = 5.0

@@ -9,4 +9,6 @@ EXAMPLES: Final[tuple[Example, ...]] = ("live", "signer")
 
 def example(name: Example) -> str:
     """Return the text of an example file."""
-    return files("polytraders_pfh.host").joinpath("examples", f"{name}.toml").read_text(encoding="utf-8")
+    return (
+        files("polytraders_pfh.host.sidecar").joinpath("examples", f"{name}.toml").read_text(encoding="utf-8")
+    )

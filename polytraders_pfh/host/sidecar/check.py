@@ -13,10 +13,10 @@ from polytraders_pfh.config import BOT_ID, Settings, load_settings
 from polytraders_pfh.core.market import Side
 from polytraders_pfh.core.order_rules import Rule, RuleBook, Traits
 from polytraders_pfh.errors import ConfigError
-from polytraders_pfh.host.adoption import EXPIRES
 from polytraders_pfh.host.config import HostConfig
-from polytraders_pfh.host.promotion import is_gated
-from polytraders_pfh.host.sidecar_config import DEFAULT, SidecarSection, strategy_id
+from polytraders_pfh.host.sidecar.adoption import EXPIRES
+from polytraders_pfh.host.sidecar.config import DEFAULT, SidecarSection, strategy_id
+from polytraders_pfh.host.sidecar.promotion import is_gated
 
 _NEEDED: Final = ("side", "price", "size")
 _ANY_HASH: Final = "0x" + "0" * 64

@@ -9,7 +9,7 @@ from polytraders_hookspecs.wire import MICRO
 from polytraders_pfh.core.market import Side
 from polytraders_pfh.core.order_rules import Traits
 from polytraders_pfh.host.orders import TrackedOrder
-from polytraders_pfh.host.sidecar_config import SidecarSection, strategy_id
+from polytraders_pfh.host.sidecar.config import SidecarSection, strategy_id
 
 EXPIRES: Final = "it expires and a chase order would not"
 _DOUBTFUL_MICRO: Final = 1_000_000 * MICRO

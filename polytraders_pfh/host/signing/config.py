@@ -14,7 +14,7 @@ from polytraders_pfh.errors import ConfigError
 from polytraders_pfh.host.config_faults import fault_list
 from polytraders_pfh.host.config_file import Section, read_toml
 from polytraders_pfh.host.secret import rooted_secrets
-from polytraders_pfh.host.signing_limits import SigningLimits
+from polytraders_pfh.host.signing.limits import SigningLimits
 from polytraders_pfh.host.wallet_config import WalletSection
 
 _ANY: Final = "any"
