@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from py_clob_client_v2 import ClobClient
+from support.canaries import OWNER_KEY
 from support.demo_stage import recorded_file
 from support.processes import PATIENCE_S, ROOT, line_with, process
 from support.sdk_connections import own_sdk_connections
@@ -118,7 +119,7 @@ def run(*arguments: str, **environ: str) -> tuple[int, str, str]:
 def test_host_against_paper_stops_on_sigterm(tmp_path: Path) -> None:
     with (
         paper_config(tmp_path) as config,
-        process("host", "--config", str(config), WALLET_KEY="31" * 32) as host,
+        process("host", "--config", str(config), WALLET_KEY=OWNER_KEY) as host,
     ):
         up = line_with(host.stderr, "host is up at http://127.0.0.1:")
         url = re.search(r"(http://127\.0\.0\.1:\d+)", up)
@@ -136,7 +137,7 @@ def test_host_against_paper_stops_on_sigterm(tmp_path: Path) -> None:
 def test_a_host_is_steered_and_looked_over_by_other_processes_and_stays_killed(tmp_path: Path) -> None:
     bot = "exec.partialfillhandler"
     with paper_config(tmp_path, "general_live") as config:
-        environ = {"WALLET_KEY": "31" * 32, "POLYTRADERS_CONFIG": str(config)}
+        environ = {"WALLET_KEY": OWNER_KEY, "POLYTRADERS_CONFIG": str(config)}
         with process("host", "--config", str(config), **environ) as host:
             line_with(host.stderr, "host is up at")
             looked_over = run("doctor", "--json", **environ)

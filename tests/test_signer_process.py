@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from polytraders_hookspecs import Strategy, read_json
+from support.canaries import RIVAL_KEY
 from support.eventually import eventually
 from support.orders import FUNDER
 from support.signer_process import KEY, signer_file, signer_process
@@ -194,7 +195,7 @@ async def test_a_chase_without_a_signature_posts_nothing_and_its_report_says_why
         )
         with signer_process(config) as signer:
             async with (
-                Host(rival_config, environ={"PK": "22" * 32}, timings=FAST) as rival,
+                Host(rival_config, environ={"PK": RIVAL_KEY}, timings=FAST) as rival,
                 Host(owner_config, environ={"PK": KEY}, timings=FAST) as owner,
                 Host(here, environ={}, timings=FAST) as host,
             ):

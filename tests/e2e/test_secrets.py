@@ -181,7 +181,7 @@ def test_a_secret_is_known_in_every_writing(secret: str) -> None:
 
 
 PLANTED = """
-import logging, tempfile, pathlib, pytest
+import logging, pathlib, pytest, subprocess, sys, tempfile
 from support.canaries import PASSPHRASE, WALLET_KEY
 from support.otlp_receiver import collector
 from polytraders_pfh.host.secret import Secret
@@ -212,6 +212,10 @@ def test_folder_that_is_gone():
     with tempfile.TemporaryDirectory() as folder:
         (pathlib.Path(folder) / "reports.jsonl").write_text('{"pass": "' + PASSPHRASE + '"}')
 
+def test_process():
+    subprocess.run([sys.executable, "-c", "import os; print(os.environ['K'])"], env={"K": WALLET_KEY},
+                   capture_output=True)
+
 def test_span():
     with TracerProvider().get_tracer("x").start_as_current_span("post") as span:
         span.set_attribute("auth", PASSPHRASE)
@@ -234,9 +238,10 @@ def test_planted_leaks_are_found_by_the_watch_of_every_test(tmp_path: Path) -> N
     arguments = ["-q", "-rA", "-p", "no:cacheprovider", f"--rootdir={tmp_path}", f"--basetemp={leaky / 't'}"]
     command = [sys.executable, "-m", "pytest", *arguments, "-o", f"pythonpath={tests}", str(tmp_path)]
     try:
-        told = subprocess.run(
-            command, capture_output=True, text=True, cwd=tmp_path, timeout=90, check=False
-        ).stdout
+        with (leaky / "told").open("w+") as out:
+            subprocess.run(command, stdout=out, cwd=tmp_path, timeout=90, check=False)
+            out.seek(0)
+            told = out.read()
     finally:
         shutil.rmtree(leaky)
 
@@ -245,6 +250,7 @@ def test_planted_leaks_are_found_by_the_watch_of_every_test(tmp_path: Path) -> N
         "the tests' WALLET_KEY in captured log of call",
         "the tests' WALLET_KEY in captured stdout of call",
         "the tests' WALLET_KEY in file journal",
+        "the tests' WALLET_KEY in what a process printed",
         "the tests' PASSPHRASE in file reports.jsonl",
         "a Secret in the traceback; the tests' WALLET_KEY in file orders.jsonl",
         "the tests' PASSPHRASE in span post",

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from polytraders_hookspecs import Strategy
+from support.canaries import OWNER_KEY
 from support.eventually import eventually
 from support.host_bots import ScribeBot
 from support.sidecar_stage import YES, finals, sidecar_stage, wish
@@ -160,7 +161,7 @@ async def test_without_rules_an_adopted_order_follows_the_bots_own_default(tmp_p
     async with sidecar_stage(tmp_path) as s:
         order_id = await s.rests("BUY", "0.40", 100)
         config = s.config(None, mode="shadow_only", defaults={"default_policy": "cancel"})
-        async with Host(config, environ={"PK": "21" * 32}) as host:
+        async with Host(config, environ={"PK": OWNER_KEY}) as host:
             await s.trades("SELL", "0.50", 500)
             await s.trades("SELL", "0.40", 30)
             await eventually(lambda: order_id in finals(host), 20)

@@ -8,6 +8,7 @@ else is that secret's own place. Secrets too short or too plain to be one (`"11"
 
 import base64
 import re
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 import pytest
+from click.testing import CliRunner
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 
 from polytraders_pfh.engine.outbox import Outbox
@@ -94,6 +96,11 @@ class SecretWatch:
         """Take something that came out, to be looked through at the test's end."""
         self._seen.append((where, what.encode("utf-8", "replace") if isinstance(what, str) else what))
 
+    def told(self, who: str, *streams: str | bytes | None) -> None:
+        """Take what somebody printed."""
+        for stream in streams:
+            self.saw(f"what {who} printed", stream or b"")
+
     def spare(self, folder: Path) -> None:
         """Do not look there: the test itself hands a secret to somebody who writes it down."""
         self.folders.discard(folder)
@@ -157,6 +164,8 @@ def pytest_configure() -> None:
     _after(AdminToken, "read", lambda token, *_: WATCH.learn("an admin token", token.decode("latin-1")))
     _after(TracerProvider, "__init__", lambda _, p, *__, **___: p.add_span_processor(_SeenSpans()))
     _before(Outbox, "_publish", lambda _, record, *__: WATCH.saw("report", record.payload))
+    _after(subprocess.Popen, "communicate", lambda told, *_, **__: WATCH.told("a process", *told))
+    _after(CliRunner, "invoke", lambda told, *_, **__: WATCH.told("a command", told.stdout, told.stderr))
     _after(pytest.TempPathFactory, "mktemp", lambda folder, *_, **__: WATCH.folders.add(folder))
     _before(tempfile.TemporaryDirectory, "cleanup", lambda folder: WATCH.look_in(Path(folder.name)))
 

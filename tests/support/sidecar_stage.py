@@ -16,13 +16,13 @@ from polytraders_pfh.paper.core.exchange import Exchange
 from polytraders_pfh.paper.core.model import Market, Outcome
 from polytraders_pfh.paper.protocol.server import PaperServer, serve
 from polytraders_pfh.paper.protocol.stream_faults import StreamTrouble
+from support.canaries import OWNER_KEY, RIVAL_KEY
 from support.host_bots import ScribeBot, plugin_with
 
 YES, NO = "11111111111111111111", "22222222222222222222"
 RAIN = Market("0x" + "ab" * 32, "Will it rain?", (Outcome(YES, "Yes"), Outcome(NO, "No")))
 FAST = FeedTimings(first_pause_s=0.01, longest_pause_s=0.05, reconcile_s=0.3, doubt_s=0.2)
 PLUGIN = "exec.partialfillhandler"
-OWNER_KEY, RIVAL_KEY = "21" * 32, "22" * 32
 
 
 def wish(side: Any, price: str, shares: int, **more: Any) -> PlaceOrder:
