@@ -1,7 +1,7 @@
-/* Fails the n-th call that changes a file below a directory: once, or from there on for ever.
+/* Fails the n-th call that changes a file below a directory, or the n-th that reads one: once, or for ever on.
  *
  *     cc -shared -fPIC -o failing_io.so failing_io.c -ldl;  LD_PRELOAD=.../failing_io.so python ...
- *     arm(directory, n, errno, forever) from ctypes;  fired() tells whether it came to that. n = 0 only counts.
+ *     arm(directory, n, errno, forever, reads) from ctypes;  fired() tells whether it came to that. n = 0 only counts.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -15,22 +15,23 @@
 #include <unistd.h>
 
 static char below[4096];
-static atomic_int calls, at, code, always, has_fired;
+static atomic_int calls, at, code, always, reading, has_fired;
 
-void arm(const char *directory, int n, int error, int forever)
+void arm(const char *directory, int n, int error, int forever, int reads)
 {
     strncpy(below, directory, sizeof below - 1);
     calls = 0;
     has_fired = 0;
     code = error;
     always = forever;
+    reading = reads;
     at = n;
 }
 
 int fired(void) { return has_fired; }
 int counted(void) { return calls; }
 
-static int refuse_path(const char *path)
+static int refuse_either(const char *path)
 {
     if (!below[0] || strncmp(path, below, strlen(below)) != 0)
         return 0;
@@ -43,7 +44,9 @@ static int refuse_path(const char *path)
     return 0;
 }
 
-static int refuse(int fd)
+static int refuse_path(const char *path) { return !reading && refuse_either(path); }
+
+static int refuse_fd(int fd)
 {
     char link[64], path[4096];
     if (!below[0])
@@ -53,11 +56,17 @@ static int refuse(int fd)
     if (length < 0)
         return 0;
     path[length] = 0;
-    return refuse_path(path);
+    return refuse_either(path);
 }
+
+static int refuse(int fd) { return !reading && refuse_fd(fd); }
+static int refuse_read(int fd) { return reading && refuse_fd(fd); }
 
 #define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
+ssize_t read(int fd, void *into, size_t n) { return refuse_read(fd) ? -1 : REAL(read)(fd, into, n); }
+ssize_t pread(int fd, void *into, size_t n, off_t from) { return refuse_read(fd) ? -1 : REAL(pread)(fd, into, n, from); }
+ssize_t pread64(int fd, void *into, size_t n, off64_t from) { return refuse_read(fd) ? -1 : REAL(pread64)(fd, into, n, from); }
 ssize_t write(int fd, const void *from, size_t n) { return refuse(fd) ? -1 : REAL(write)(fd, from, n); }
 ssize_t pwrite(int fd, const void *from, size_t n, off_t to) { return refuse(fd) ? -1 : REAL(pwrite)(fd, from, n, to); }
 ssize_t pwrite64(int fd, const void *from, size_t n, off64_t to) { return refuse(fd) ? -1 : REAL(pwrite64)(fd, from, n, to); }

@@ -1,6 +1,6 @@
-"""Fails the first changing I/O call of a small run, then the second, and so on until a run meets none.
+"""Fails the first I/O call of a small run, then the second, and so on until a run meets none.
 
-    LD_PRELOAD=failing_io.so python io_sweep.py DIRECTORY ERRNO once|forever
+    LD_PRELOAD=failing_io.so python io_sweep.py DIRECTORY ERRNO once|forever changes|reads
 
 Each run is a forked process with a journal of its own: it appends some records, rolls, appends more, and
 an entry of the kill switch. Afterwards the journal is opened without faults and must hold what had been
@@ -49,14 +49,14 @@ async def work(directory: Path, said: int) -> None:
     await journal.close()
 
 
-def run(directory: Path, i: int, code: int, forever: bool) -> list[list[str]]:
+def run(directory: Path, i: int, code: int, forever: bool, reads: bool) -> list[list[str]]:
     """Return what a run with the i-th call failing said."""
     reader, writer = os.pipe()
     child = os.fork()
     if not child:
         signal.alarm(30)
         os.close(reader)
-        SHIM.arm(str(directory).encode(), i, code, int(forever))
+        SHIM.arm(str(directory).encode(), i, code, int(forever), int(reads))
         asyncio.run(work(directory, writer))
         os.write(writer, b"fired x\n" if SHIM.fired() else b"clean x\n")
         os._exit(0)
@@ -87,12 +87,13 @@ def check(directory: Path, lines: list[list[str]], i: int) -> None:
 
 def main() -> None:
     """Sweep."""
-    base, code, forever = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3] == "forever"
+    base, code = Path(sys.argv[1]), int(sys.argv[2])
+    forever, reads = sys.argv[3] == "forever", sys.argv[4] == "reads"
     rescued = latched = 0
     for i in count(1):
         directory = base / str(i)
         directory.mkdir(parents=True)
-        lines = run(directory, i, code, forever)
+        lines = run(directory, i, code, forever, reads)
         check(directory, lines, i)
         words = {line[0] for line in lines}
         latched += "latched" in words
