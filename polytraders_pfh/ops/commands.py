@@ -59,9 +59,15 @@ async def status(engine: Engine, arguments: Mapping[str, str]) -> CommandResult:
 
 
 async def reset_kill(engine: Engine, arguments: Mapping[str, str]) -> CommandResult:
-    """Unlatch the kill switch; refused while the host's own is on or does not answer."""
+    """Unlatch the kill switch once that is on record; refused while the host's is on or does not answer."""
     signals = engine.tools.kill.signals
-    await record_command(engine, "reset-kill", arguments)
+    try:
+        await record_command(engine, "reset-kill", arguments)
+    except Exception as e:
+        why = str(e) or type(e).__name__
+        return CommandResult(
+            ok=False, message=f"the kill switch stays latched: that it is reset could not be recorded ({why})"
+        )
     if await engine.tools.kill.reset(signals):
         return CommandResult(ok=True, message="the kill switch is unlatched; posting is possible again")
     return CommandResult(

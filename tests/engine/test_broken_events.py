@@ -21,11 +21,13 @@ from support.fake_host import (
 )
 
 from polytraders_pfh.config import load_settings
-from polytraders_pfh.engine.journal import JournalFailed
+from polytraders_pfh.engine.within import within
 from polytraders_pfh.errors import ConfigError
+from polytraders_pfh.ops import on_record
 
 OTHER = "0x" + "d4" * 32
 KILL = KillSwitchSignal(active=True, ts_ms=NOW_MS, reason="drill")
+NOT_RESET = "the kill switch stays latched: that it is reset could not be recorded"
 
 
 def envelope(body: dict[str, Any]) -> SignedEvent:
@@ -234,7 +236,24 @@ async def test_reset_that_cannot_be_recorded_is_not_done(host: FakeHost) -> None
     host.bot.on_killswitch(KILL).cancel()
     await host.bot._engine.tools.journal.close()
 
-    with pytest.raises(JournalFailed):
-        await host.bot.on_bot_command("exec.partialfillhandler", "reset-kill", {"actor": "ops"})
+    result = await host.bot.on_bot_command("exec.partialfillhandler", "reset-kill", {"actor": "ops"})
 
+    assert (result.ok, result.message.partition(" (")[0]) == (False, NOT_RESET)
     assert host.bot._engine.tools.kill.latched
+
+
+async def test_reset_that_the_disk_does_not_answer_is_not_done(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.bot.on_killswitch(KILL).cancel()
+    monkeypatch.setattr(host.bot._engine.tools.journal, "append", lambda _: asyncio.Event().wait())
+    monkeypatch.setattr(on_record, "within", _no_patience)
+
+    result = await host.bot.on_bot_command("exec.partialfillhandler", "reset-kill", {"actor": "ops"})
+
+    assert (result.ok, result.message) == (False, f"{NOT_RESET} (TimeoutError)")
+    assert host.bot._engine.tools.kill.latched
+
+
+async def _no_patience(seconds: float, work: Any) -> None:
+    await within(0, work)
