@@ -1,8 +1,7 @@
-"""Whatever the bytes, a parser answers with a message or a WireError, and in bounded time."""
+"""Whatever the bytes, a parser answers with a message or a WireError."""
 
 import contextlib
 import json
-import time
 from decimal import Decimal
 from typing import Any
 
@@ -189,11 +188,7 @@ def test_arbitrary_python_members_raise_nothing_but_wire_errors(members: dict[st
     ],
     ids=range(19),
 )
-def test_the_worst_bodies_are_answered_in_bounded_time(body: bytes) -> None:
-    """64 KiB is read in a few milliseconds; a second leaves room for a busy machine, not for a square."""
-    begun = time.perf_counter()
-    for _ in range(3):
-        with pytest.raises(WireError):
-            PartialFill.from_json(body)
-
-    assert time.perf_counter() - begun < 3
+def test_the_worst_bodies_are_refused(body: bytes) -> None:
+    """That this costs no square of their size is held in tests/adversarial."""
+    with pytest.raises(WireError):
+        PartialFill.from_json(body)
