@@ -8,14 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.clocks import HandClock
 from support.limits_stage import Wire
 from support.orders import FUNDER
 from support.sidecar_stage import FAST, OWNER_KEY, RAIN, config_for, wish
-from support.stub_exchange import StubExchange
+from support.stub_exchange import API_KEY, API_SECRET, PASSPHRASE, StubExchange
 from support.stub_feed import StubFeed
 
 from polytraders_pfh.errors import ConfigError
-from polytraders_pfh.host import Host, HostConfig
+from polytraders_pfh.host import Host, HostConfig, Secret
+from polytraders_pfh.host.auth import ApiCredentials
+from polytraders_pfh.host.clob import ClobAdapter
+from polytraders_pfh.host.sidecar.preflight import Preflight
+from polytraders_pfh.host.transport import ExchangeTransport
+from polytraders_pfh.host.wallet import Wallet
 from polytraders_pfh.paper.clock import SystemClock
 from polytraders_pfh.paper.core.exchange import Exchange
 from polytraders_pfh.paper.protocol.server import PaperServer, serve
@@ -188,3 +194,27 @@ async def test_an_order_that_another_wallet_of_the_key_places_later_is_left_alon
             known = host.lifecycle.order(order_id)
 
     assert known is None
+
+
+@pytest.mark.parametrize("status", [425, 429, 500, 503])
+async def test_what_cannot_be_asked_at_the_moment_refuses_nobody(tmp_path: Path, status: int) -> None:
+    async with StubExchange() as other, StubFeed() as feed:
+        for call in ("/version", "/auth/api-keys", "/data/orders", "/balance-allowance"):
+            other.answer_json(f"GET {call}", {"error": "busy"}, status=status)
+        sections = {"exchange": {"rest_url": other.url, "ws_url": feed.url}, "sidecar": {}}
+        config = HostConfig.from_members(
+            {"host": {"state_dir": str(tmp_path)}, "wallet": {"key": {"env": "PK"}}, **sections}
+        )
+        transport, clock = ExchangeTransport(other.url), HandClock()
+        await transport.open()
+        wallet = Wallet(Secret(OWNER_KEY), chain_id=137)
+        held = ApiCredentials(API_KEY, Secret(API_SECRET), Secret(PASSPHRASE))
+        clob = ClobAdapter(transport, wallet, clock, config.exchange.timeouts, held)
+        ahead = Preflight(config, clob, wallet, clock)
+        await ahead.addresses()
+        if status != 429:  # a known limit of reads is waited out, which this clock does not do
+            await ahead.account()
+        await transport.close()
+        asked = {seen.path for seen in other.seen}
+
+    assert "/version" in asked

@@ -280,3 +280,22 @@ async def test_a_signer_that_hangs_is_waited_for_no_longer_than_said(tmp_path: P
         with pytest.raises(SignerAway, match=r"did not answer within 0.05 s; see whether it hangs"):
             await SocketSigner.connect(path, patience_s=0.05)
         never.set()
+
+
+async def test_a_library_that_fails_over_the_key_is_told_by_its_kind_and_never_quoted(tmp_path: Path) -> None:
+    class Broken(WalletSigner):
+        async def sign_order(self, order: Any) -> Any:
+            raise RuntimeError(f"bad key {TEST_KEY.reveal()}")
+
+    path = tmp_path / "run" / "signer.sock"
+    broken = Broken(Wallet(TEST_KEY, chain_id=137), HandClock())
+    server = SigningServer(path, broken, limits(), HandClock())
+    await server.open()
+    try:
+        signer = await SocketSigner.connect(path)
+        with pytest.raises(SigningRefused) as caught:
+            await signer.sign_order(unsigned(**PLAIN))
+    finally:
+        await server.close()
+
+    assert str(caught.value) == "the signer refused: the signer failed with RuntimeError"
