@@ -219,3 +219,53 @@ async def test_a_fill_whose_settlement_fails_is_taken_back_once_however_often_th
         await eventually(lambda: len(bot.events(order_id)) >= 3, 30)
 
     assert bot.events(order_id) == [("PARTIAL", "12"), ("PARTIAL", "20"), ("PARTIAL", "12")]
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_a_sidecar_that_chases_under_such_streams_never_has_more_out_than_was_meant(
+    tmp_path: Path, seed: int
+) -> None:
+    rules = {"rules": [{"name": "all", "policy": "chase", "limits": {"cancel_on_book_thin": False}}]}
+    chance = random.Random(seed)
+    async with sidecar_stage(tmp_path, seed) as s, s.sidecar(rules, mode="general_live") as host:
+        s.trouble.lost_of, s.trouble.doubled_of, s.trouble.held_of = 6, 3, 4
+        roots = []
+        for number in range(12):
+            roots.append(await s.rests("BUY", f"0.{chance.randint(36, 38)}", chance.randint(30, 60)))
+            await s.trades("SELL", f"0.{chance.randint(39, 40)}", chance.randint(20, 60))
+            await s.trades("SELL", "0.36", chance.randint(5, 30))
+            if number % 4 == 3:
+                s.server.venue.user_stream.cut()
+        s.trouble.lost_of = s.trouble.doubled_of = s.trouble.held_of = 0
+        await eventually(lambda: not _out_of_step(s, host), 40)
+        chains = _chains(host, roots)
+        assert await host.settle(10)
+        exchange = s.server.exchange
+        records = {root: [exchange.order(one) for one in chain] for root, chain in chains.items()}
+
+    assert sum(len(chain) > 1 for chain in chains.values()) >= 2
+    for root, chain in records.items():
+        told = [(str(one.status), one.size_matched_micro, one.original_size_micro) for one in chain if one]
+        filled, live = sum(matched for _, matched, _ in told), [one for one in told if one[0] == "LIVE"]
+        assert len(live) <= 1, (root, told)
+        assert filled + sum(size - matched for _, matched, size in live) <= told[0][2], (root, told)
+
+
+def _chains(host: Host, roots: list[str]) -> dict[str, list[str]]:
+    """Each root with the chase orders that descend from it."""
+    chains = {root: [root] for root in roots}
+    for order in host.lifecycle.known_orders():
+        if order.root_order_id in chains:
+            chains[order.root_order_id].append(order.order_id)
+    return chains
+
+
+def _out_of_step(s: SidecarStage, host: Host) -> list[str]:
+    """Orders of which host and exchange think differently."""
+    found = []
+    for order in host.lifecycle.known_orders():
+        record = s.server.exchange.order(order.order_id)
+        alive = record is not None and str(record.status) == "LIVE"
+        if record is None or alive != (order.end is None) or record.size_matched_micro != order.filled_micro:
+            found.append(order.order_id)
+    return found
