@@ -33,10 +33,12 @@ from polytraders_pfh.host.health import HOST_HEALTH
 from polytraders_pfh.host.metrics import HOST_METRICS
 from polytraders_pfh.ops.health import FIGURES
 from polytraders_pfh.ops.story import SCHEMA_VERSION, Story
+from polytraders_pfh.telemetry import names
 from polytraders_pfh.telemetry.names import DECISIONS, METRICS, Metric
 
 DOCUMENT: Final = Path(__file__).parents[2] / "entry_points.md"
 
+SPANS: Final = sorted(value for name, value in vars(names).items() if name.startswith("SPAN_"))
 HEAD: Final = """# Entry points: the contract of record
 
 A plugin names its module in the entry-point group `polytraders`; a host finds it there and calls its
@@ -101,6 +103,13 @@ One trace per `trace_id`: for `trc_` and 16 hex digits the OTel trace id is thos
 (`otel_trace_id`). A host that builds its provider with `polytraders_hookspecs.tracing.PolytradersIdGenerator`
 gets every span of an order in that one trace; under any other provider spans are children of the host's
 and linked to it. `polytraders.trace_id` stands on every span.
+
+One event is one span, `pfh.partial_fill`, with what was decided from and what came of it as attributes,
+warnings and refusals as events; what waits has a span below it. Each attempt to send a report is a producer's
+span by the messaging conventions. A report names its event's span as `traceparent`, in the journal too, so
+that what is sent after a restart stays in the trace.
+
+{spans}
 
 ## The life of a remainder
 
@@ -316,7 +325,8 @@ def document() -> str:
         hook = getattr(specs, name)
         text, arguments = inspect.getdoc(hook) or "", ", ".join(inspect.signature(hook).parameters)
         lines.append(f"| `{name}({arguments})` | {section(text, 'When')} | {section(text, 'Deadline')} |")
-    lines += [AFTER_HOOKS, diagram(), AFTER_DIAGRAM]
+    spans = " · ".join(f"`{span}`" for span in SPANS)
+    lines += [AFTER_HOOKS.replace("{spans}", f"Spans: {spans}"), diagram(), AFTER_DIAGRAM]
     for reason, told in TEXTS.items():
         lines.append(f"| `{reason.value}` | {told.severity.value} | {told.meaning} |")
     lines.append(METRICS_HEAD)
