@@ -108,6 +108,10 @@ class EventDispatcher:
             queue.pop()
         queue.append(event)
 
+    def withdraw(self, order_id: str) -> None:
+        """Take back what waits to be told of an order: it is told from somewhere else on."""
+        self._queues.get(order_id, deque()).clear()
+
     async def drain(self, deadline_s: float) -> bool:
         """Wait until every queued event has been answered; False when the deadline came first.
 

@@ -293,6 +293,7 @@ class OrderLifecycle:
             return
         order.end, order.reported_micro, order.last_event_ms = None, filled_micro, last_event_ms
         order.heard(filled_micro)
+        self._dispatcher.withdraw(order_id)  # left from an earlier time as its owner
         if told and filled_micro:
             self._offer(order, Partial(filled_micro, last_event_ms))
         self._judge(order)

@@ -19,8 +19,10 @@ from polytraders_pfh.host.dispatch import EventDispatcher, EventSigner
 from polytraders_pfh.host.errors import ExchangeRefused
 from polytraders_pfh.host.lifecycle import OrderLifecycle
 from polytraders_pfh.host.metrics import HostMetrics
+from polytraders_pfh.host.orders import TrackedOrder
 from polytraders_pfh.host.payloads import order_news, trade_news
 from polytraders_pfh.host.records import OrderRecords
+from polytraders_pfh.host.sharing import Alone
 
 A, B = "0x" + "0a" * 32, "0x" + "0b" * 32
 ME = "my-api-key"
@@ -532,3 +534,69 @@ async def test_only_proof_of_a_refusal_drops_a_posted_order(
         s.place(reply=reply)
 
         assert (await s.lifecycle.get(A) is not None) == known
+
+
+class Others(Alone):
+    """Sharing with a host that owns everything, until it is `mine`."""
+
+    def __init__(self) -> None:
+        self.mine = False
+
+    def ours(self, order: TrackedOrder) -> bool:
+        return self.mine
+
+
+async def test_another_host_s_order_is_followed_and_not_told_of(tmp_path: Path) -> None:
+    async with stage(tmp_path) as s:
+        others = s.lifecycle.sharing = Others()
+        s.place()
+        s.order("25", 1)
+        told = await s.heard()
+        others.mine = True
+        s.lifecycle.tell_again(A, 25_000_000, 1_700_000_000_001, told=True)
+        s.order("40", 2)
+
+        assert told == []
+        assert await s.heard() == [("PARTIAL", "12.5"), ("PARTIAL", "20")]
+        assert s.bot.partials[0].event_ts_ms == 1_700_000_000_001
+
+
+async def test_an_end_that_another_host_may_have_told_of_is_told_once_by_whoever_takes_over(
+    tmp_path: Path,
+) -> None:
+    async with stage(tmp_path) as s:
+        others = s.lifecycle.sharing = Others()
+        s.place()
+        s.order("100", 1, "MATCHED")
+        told = await s.heard()
+        others.mine = True
+        s.lifecycle.tell_again(A, 0, 0, told=False)
+
+        assert told == []
+        assert await s.heard() == [("FILLED", "50")]
+
+
+async def test_what_waited_to_be_told_before_an_order_was_lost_and_won_again_is_not_told_twice(
+    tmp_path: Path,
+) -> None:
+    async with stage(tmp_path, gate=False) as s:
+        s.place()
+        s.order("25", 1)
+        s.lifecycle.tell_again(A, 0, 0, told=False)
+        s.dispatcher.open_gate()
+
+        assert await s.heard() == [("PARTIAL", "12.5")]
+
+
+async def test_a_level_that_another_host_told_is_not_taken_back_by_news_that_lag_behind(
+    tmp_path: Path,
+) -> None:
+    async with stage(tmp_path) as s:
+        others = s.lifecycle.sharing = Others()
+        s.place()
+        s.order("10", 1)
+        others.mine = True
+        s.lifecycle.tell_again(A, 25_000_000, 1_700_000_000_005, told=False)
+        s.order("20", 2)
+
+        assert await s.heard() == []
