@@ -30,6 +30,7 @@ FOLDED: Final = (
     Kind.COMMAND,
 )
 
+_ENDED_KEPT: Final = 10_000
 _DECLARED_KEPT: Final = 100_000
 
 
@@ -37,11 +38,13 @@ _DECLARED_KEPT: Final = 100_000
 class Folded:
     """What a log says. `killed` is the reason of a kill switch that nobody reset, or None.
 
-    `mode` is the record of the last command that set the mode, or None.
+    `mode` is the record of the last command that set the mode, or None; `ended` has the orders of the last
+    intents that came to their end.
     """
 
     declared: OrderedDict[str, DecisionReport] = field(default_factory=OrderedDict)
     intents: dict[str, Intent] = field(default_factory=dict)
+    ended: OrderedDict[str, None] = field(default_factory=OrderedDict)
     killed: str | None = None
     mode: Record | None = None
 
@@ -74,10 +77,18 @@ def take(folded: Folded, record: Record) -> None:
             folded.declared.popitem(last=False)
     elif record.kind is Kind.INTENT_OPENED:
         folded.intents[record.root_order_id] = _opened(record)
+        folded.ended.pop(record.root_order_id, None)
     elif record.kind is Kind.INTENT_ENDED:
-        folded.intents.pop(record.root_order_id, None)
+        _take_end(folded, folded.intents.pop(record.root_order_id, None))
     elif record.root_order_id in folded.intents:
         _take_post(folded.intents[record.root_order_id], record)
+
+
+def _take_end(folded: Folded, intent: Intent | None) -> None:
+    for order in () if intent is None else intent.orders:
+        folded.ended[order.order_id] = None
+        if len(folded.ended) > _ENDED_KEPT:
+            folded.ended.popitem(last=False)
 
 
 def _take_post(intent: Intent, record: Record) -> None:

@@ -70,7 +70,10 @@ class Killer:
         return reports
 
     async def cancel_one(self, intent: Intent, decision: Decision, at_ms: int, step: str) -> ExecutionReport:
-        """Cancel one remainder under its lock and report it, for a kill switch or a command by hand."""
+        """Cancel one remainder and report it, for a command by hand; it runs on when nobody waits."""
+        return await asyncio.shield(self._carrier.own(self._cancel_one(intent, decision, at_ms, step)))
+
+    async def _cancel_one(self, intent: Intent, decision: Decision, at_ms: int, step: str) -> ExecutionReport:
         async with intent.lock:
             return await self._cancel_held(intent, decision, at_ms, step)
 

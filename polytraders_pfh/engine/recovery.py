@@ -9,7 +9,7 @@ Running it again changes nothing, so an interrupted recovery is simply run again
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final
 
 from polytraders_hookspecs.orders import OrderFacts
@@ -66,7 +66,7 @@ class Recovery:
 
     async def run(self) -> None:
         """Recover, trying again for as long as the order-lifecycle manager does not answer."""
-        await self._take_log()
+        ended = await self._take_log()
         while not self.done:
             try:
                 async with asyncio.timeout(self._timeout_s):
@@ -78,15 +78,21 @@ class Recovery:
             for root_order_id, chain in _chains(facts).items():
                 await self._take(root_order_id, chain)
             self.done = True
+        for order_id in ended:
+            if self._intents.get(order_id) is None:
+                self._intents.note_end(order_id)
 
-    async def _take_log(self) -> None:
-        """Take what the log says was under way. A log that cannot be read has failed: nothing is posted."""
+    async def _take_log(self) -> Collection[str]:
+        """Take what the log says was under way; return the orders that had ended.
+
+        A log that cannot be read has failed: nothing is posted.
+        """
         try:
             folded = await fold(self._journal)
         except (JournalFailed, TypeError, ValueError) as e:
             _LOG.warning("the journal could not be read (%s); nothing is posted for orders it may name", e)
             self.unread = f"the journal could not be read: {e}"
-            return
+            return ()
         for declared in folded.declared.values():
             self._declared.restore(declared)
         if folded.killed is not None:
@@ -101,6 +107,7 @@ class Recovery:
                 if intent.reposts:
                     intent.state = State.POST_UNKNOWN
                 self._ask(intent)
+        return folded.ended
 
     def _take_mode(self, command: Record | None) -> None:
         """Take up a mode that was set by hand. It is told anew, as old segments may be moved away."""

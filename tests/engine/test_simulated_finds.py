@@ -355,3 +355,54 @@ async def test_shed_event_whose_facts_cannot_be_asked_for_again_gets_its_final_r
     assert (shed.verdict, shed.final) == ("PARTIAL_FILL_SHED", False)
     assert [r["supersedes"] for r in published if r["order_id"] == other and r["final"]] == [shed.report_id]
     await host.stop()
+
+
+async def test_cancel_by_hand_that_nobody_waits_for_any_more_leaves_nothing_the_kill_switch_cannot_cancel(
+    tmp_path: Path,
+) -> None:
+    host = living(tmp_path, journal={"durable": False})
+    await host.start()
+    await host.bot.on_partial_fill(partial())
+    let_go, asked = asyncio.Event(), asyncio.Event()
+
+    async def slowly(exchange: FakeExchange, order_ids: tuple[str, ...]) -> None:
+        asked.set()
+        await let_go.wait()
+
+    host.exchange.on_cancel = slowly
+    by_hand = asyncio.ensure_future(
+        host.bot.on_bot_command("exec.partialfillhandler", "cancel-remainder", {"order": ROOT})
+    )
+    async with asyncio.timeout(5):
+        await asked.wait()
+    by_hand.cancel()
+    await asyncio.wait({by_hand})
+    killing = host.bot.on_killswitch(KillSwitchSignal(active=True, ts_ms=NOW_MS, reason="drill"))
+    let_go.set()
+    assert killing is not None
+    await killing
+
+    assert host.exchange.live() == []
+    assert {intent.state for intent in host.bot._engine.tools.intents} == {State.CLOSED}
+    await host.stop()
+
+
+async def test_old_event_after_a_restart_does_not_reopen_an_order_that_the_log_says_has_ended(
+    tmp_path: Path,
+) -> None:
+    first = living(tmp_path)
+    await first.start()
+    await first.bot.on_partial_fill(partial(policy="cancel"))
+    await die(first)
+    again = living(tmp_path, first.exchange)
+
+    async def never(exchange: FakeExchange, order_id: str) -> None:
+        await asyncio.Event().wait()
+
+    await again.start()
+    again.exchange.on_get = never
+    answer = await again.bot.on_partial_fill(partial(at_ms=NOW_MS - 1, policy="cancel"))
+
+    assert answer.verdict != "CANCELLED_REMAINDER"
+    assert {intent.state for intent in again.bot._engine.tools.intents} <= {State.CLOSED}
+    await again.stop()

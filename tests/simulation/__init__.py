@@ -9,9 +9,15 @@ neighbour another bot that takes chases
 disk      a log that survives a crash, less what it had not committed
 process   one life of the host with its bot
 feed      events on their way: late, twice, out of order, forged, boasting
-drive     one schedule, from its seed to its outcome
+stage     one world and its host's lives, from the start to the judgement
+drive     what befalls them as a seed has it
+scenarios what befalls them as it is written down
+sweep     every await point of every scenario, struck
+second    a library's scheduler: walks, and every order with up to two deviations
 oracle    the invariants, by name
 story     what happened, in words, and the command that replays it
 planted   sabotages that the whole must find
-run       many schedules
+tally     what many schedules came to, as a table
+long      the long run, which the next one goes on from
+run       the command line
 """

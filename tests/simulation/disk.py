@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection
 from contextvars import Context
 from random import Random
+from typing import Final
 
 from polytraders_pfh.engine.journal import (
     RESERVED,
@@ -22,7 +23,9 @@ from polytraders_pfh.engine.journal.commit import CLOSED, failed_commit
 from polytraders_pfh.engine.journal.memory import seen_in
 from polytraders_pfh.engine.journal.records import check_exact, decode, encode, unique_keys
 from simulation.faults import Faults
-from simulation.loop import SeededLoop
+from simulation.loop import Loop
+
+NOT_OPEN: Final = "it is not open"
 
 
 class Disk:
@@ -43,7 +46,7 @@ class Disk:
 class DiskJournal:
     """One process's hold on the disk. Commits in groups, after a time that the seed decides."""
 
-    def __init__(self, disk: Disk, loop: SeededLoop, rng: Random, faults: Faults, context: Context) -> None:
+    def __init__(self, disk: Disk, loop: Loop, rng: Random, faults: Faults, context: Context) -> None:
         self.disk = disk
         self._context = context
         self._loop = loop
@@ -51,12 +54,12 @@ class DiskJournal:
         self._faults = faults
         self._queue: list[tuple[Record, Commit] | int] = []
         self._flushing = False
-        self._failed = "it is not open"
+        self._failed = NOT_OPEN
         self._gone = False
 
     async def open(self) -> None:
         """Make ready."""
-        if self._failed == "it is not open":
+        if self._failed == NOT_OPEN:
             self._failed = ""
 
     @property

@@ -39,6 +39,7 @@ READS: Final = (
     "record hangs",
     "record is missing",
     "record lags",
+    "records are out for a while",
     "trades fail",
     "trades are garbage",
     "kill switch fails",

@@ -13,8 +13,8 @@ from support.fake_host import BUILDER, KEY, KEY_ID, MARKET
 from simulation.truth import MICRO, Order, Wish
 
 if TYPE_CHECKING:
-    from simulation.drive import Schedule
     from simulation.process import Process
+    from simulation.stage import Stage
 
 _OTHER_KEY = b"ffffffffffffffffffffffffffffffff"
 
@@ -22,12 +22,14 @@ _OTHER_KEY = b"ffffffffffffffffffffffffffffffff"
 class Feed:
     """Sends what happened to whichever process is alive."""
 
-    def __init__(self, schedule: Schedule) -> None:
-        self._s = schedule
+    def __init__(self, stage: Stage) -> None:
+        self._s = stage
         self._last_ms: dict[str, int] = {}
         self.under_way: list[asyncio.Task[Any]] = []
+        self.calls: list[asyncio.Task[Any]] = []
         self.keys: set[tuple[str, int]] = set()
         self.prompt = False
+        self.times = 0
 
     def filled(self, order: Order) -> None:
         """Send a partial fill, perhaps more than once, perhaps with a forged twin before it."""
@@ -40,7 +42,7 @@ class Feed:
         self.keys.add(key)
         if s.faults.strikes("events are forged", 0.3):
             self._send(self._forged(forge(order, at_ms, envelope, s.rng.randrange(3)), self._delay(0.05)))
-        for _ in range(s.rng.choice((1, 1, 1, 2, 3))):
+        for _ in range(self.times or s.rng.choice((1, 1, 1, 2, 3))):
             self._send(self._partial(order, envelope, key, self._delay(s.rng.choice((0.001, 0.1, 1, 6.5)))))
 
     def ended(self, order: Order) -> None:
@@ -53,13 +55,18 @@ class Feed:
     def _send(self, work: Any) -> None:
         self.under_way.append(self._s.loop.begin(work))
 
+    def _call(self, process: Process, hook: Any) -> asyncio.Task[Any]:
+        task = process.run(hook)
+        self.calls.append(task)
+        return task
+
     async def _partial(self, order: Order, envelope: SignedEvent, key: tuple[str, int], delay: float) -> None:
         s = self._s
         await asyncio.sleep(delay)
         while True:
             process = await s.alive()
             s.story.tell("{}'s fill is told (event {})", order.name, key[1] - s.start_ms)
-            task = process.run(self._deliver(process, envelope, key))
+            task = self._call(process, self._deliver(process, envelope, key))
             if not self.prompt and s.faults.strikes("callers give up", 0.3):
                 await self._give_up(task, process)
             await asyncio.wait({task, process.died}, return_when=asyncio.FIRST_COMPLETED)
@@ -75,9 +82,15 @@ class Feed:
         await asyncio.sleep(s.rng.random() * s.rng.choice((0.01, 0.2, 1)))
         if process.died.done() or not task.cancel():
             return
-        await asyncio.wait({task, process.died}, timeout=5, return_when=asyncio.FIRST_COMPLETED)
+        await self.must_end(task, process)
+
+    async def must_end(self, task: asyncio.Task[Any], process: Process) -> None:
+        """A call was cancelled: it ends with that, unless its process died first."""
+        longer_than_any_stall_s = 60
+        waits_for = {task, process.died}
+        await asyncio.wait(waits_for, timeout=longer_than_any_stall_s, return_when=asyncio.FIRST_COMPLETED)
         if not process.died.done() and not (task.done() and task.cancelled()):
-            s.oracle.breaks("I20", "a caller's cancellation was swallowed")
+            self._s.oracle.breaks("I20", "a caller's cancellation was swallowed")
 
     async def _deliver(self, process: Process, envelope: SignedEvent, key: tuple[str, int]) -> None:
         report = await process.bot.on_partial_fill(envelope)
@@ -94,7 +107,7 @@ class Feed:
             s.verdicts[report.verdict] += 1
             s.oracle.refuses(report)
 
-        task = process.run(deliver())
+        task = self._call(process, deliver())
         await asyncio.wait({task, process.died}, return_when=asyncio.FIRST_COMPLETED)
         if task.done():
             task.result()
@@ -112,16 +125,16 @@ class Feed:
         s.story.tell("{}'s end is told", order.name)
         order.told_to_life = process.life
         envelope = signed(order.wish.trace, s.clock.now_ms(), body)
-        task = process.run(_await(process.bot.on_order_closed(envelope)))
+        task = self._call(process, _await(process.bot.on_order_closed, envelope))
         await asyncio.wait({task, process.died}, return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
+        if task.done() and not task.cancelled():
             task.result()
         else:
             await self._closed(order, 0.1)
 
 
-async def _await(work: Any) -> Any:
-    return await work
+async def _await(hook: Any, envelope: SignedEvent) -> Any:
+    return await hook(envelope)
 
 
 def signed(trace: str, at_ms: int, body: dict[str, object], key: bytes = KEY) -> SignedEvent:

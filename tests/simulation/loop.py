@@ -17,7 +17,7 @@ from typing import Any, Final
 
 NOW_MS: Final = 1_746_770_100_000
 LONGEST_STALL_S: Final = 5.0
-MAX_STEPS: Final = 300_000
+MAX_TICKS: Final = 300_000
 LIFE: Final[ContextVar[int]] = ContextVar("life", default=0)
 """Which life of the host a handle belongs to; 0 is the world outside."""
 
@@ -30,37 +30,26 @@ class Halted(Exception):
     """A schedule that was stopped because an invariant broke."""
 
 
-class SeededLoop(asyncio.SelectorEventLoop):
-    """One random ready handle a tick, in virtual time."""
+class Happenings:
+    """What any loop of the simulator knows: whose life a handle is of, and what happens between two."""
 
-    def __init__(self, rng: Random, stall: float) -> None:
-        self.rng = rng
-        self.now_s = 0.0
-        self.steps = 0
+    call_later: Any
+    create_task: Any
+
+    def begin_to_count(self) -> None:
+        """Start at nothing."""
+        self.ticks = 0
         self.halted = False
         self.after_step: Callable[[], None] | None = None
+        self.ran: asyncio.Task[Any] | None = None
         self.dead: set[int] = set()
-        self.tasks: dict[asyncio.Task[Any], int] = {}
+        self.lives: dict[asyncio.Task[Any], int] = {}
         self.outside: Context = copy_context()
-        self._stall = stall
-        self._calm = False
-        self._aside: list[tuple[int, Any]] = []
-        self._at_step: dict[int, list[Callable[[], None]]] = {}
-        super().__init__()
-        self.set_task_factory(self._keep_task)
-
-    def time(self) -> float:
-        """Return virtual seconds."""
-        return self.now_s
-
-    def calm_down(self) -> None:
-        """Stall nothing any more."""
-        self._stall = 0.0
-        self._calm = True
+        self._at_tick: dict[int, list[Callable[[], None]]] = {}
 
     def in_steps(self, steps: int, act: Callable[[], None]) -> None:
         """Call `act` between two handles, this many ticks from now, outside every process."""
-        self._at_step.setdefault(self.steps + max(steps, 1), []).append(act)
+        self._at_tick.setdefault(self.ticks + max(steps, 1), []).append(act)
 
     def later(self, seconds: float, act: Callable[..., object], *args: object) -> None:
         """Call `act` after this many virtual seconds, outside every process."""
@@ -68,23 +57,83 @@ class SeededLoop(asyncio.SelectorEventLoop):
 
     def begin(self, work: Coroutine[Any, Any, Any], context: Context | None = None) -> asyncio.Task[Any]:
         """Start a task in a process, or outside all of them."""
-        return self.create_task(work, context=self.outside if context is None else context)
+        task: asyncio.Task[Any] = self.create_task(work, context=self.outside if context is None else context)
+        return task
 
-    def _keep_task(
+    def keep_task(
         self, loop: asyncio.AbstractEventLoop, work: Any, context: Context | None = None
     ) -> asyncio.Task[Any]:
         """Keep every task and the life it belongs to, in the order of creation, which the seed decides."""
         task: asyncio.Task[Any] = asyncio.Task(work, loop=loop, context=context)
-        self.tasks[task] = LIFE.get() if context is None else context.get(LIFE, 0)
+        self.lives[task] = LIFE.get() if context is None else context.get(LIFE, 0)
         return task
 
     def left(self, life: int) -> list[asyncio.Task[Any]]:
         """Return the tasks of a life that have not ended."""
-        return [task for task, its in self.tasks.items() if its == life and not task.done()]
+        return [task for task, its in self.lives.items() if its == life and not task.done()]
 
-    def _run_once(self) -> None:
+    def tick(self) -> None:
+        """Let happen what was meant for this moment, between two handles."""
         if self.halted:
             raise Halted
+        self.ticks += 1
+        for act in self._at_tick.pop(self.ticks, ()):
+            act()
+        if self.ticks > MAX_TICKS:
+            raise Endless(f"{MAX_TICKS} ticks")
+
+    def skip(self) -> None:
+        """Go on to the next moment for which something is meant, since nothing else is left to run."""
+        if not self._at_tick:
+            raise Endless("nothing is left to run, and the schedule has not ended")
+        self.ticks = min(self._at_tick) - 1
+
+    def runs(self, handle: Any) -> bool:
+        """Return whether a handle is of the world outside, or of a process that is alive; note its task."""
+        its = getattr(handle._callback, "__self__", None)
+        self.ran = its if isinstance(its, asyncio.Task) else None
+        return not handle._cancelled and handle._context.get(LIFE, 0) not in self.dead
+
+    def look(self) -> None:
+        """Let the oracle see what a handle has changed."""
+        if self.after_step is not None:
+            self.after_step()
+
+    def end_all(self) -> None:
+        """End what never ended, so that nothing of this loop runs in somebody else's time."""
+        self.after_step = None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            for task in self.lives:
+                if not task.done():
+                    _close(task)
+                elif not task.cancelled():
+                    task.exception()
+
+
+class SeededLoop(Happenings, asyncio.SelectorEventLoop):
+    """One random ready handle a tick, in virtual time."""
+
+    def __init__(self, rng: Random, stall: float) -> None:
+        self.rng = rng
+        self.now_s = 0.0
+        self._stall = stall
+        self._calm = False
+        self._aside: list[tuple[int, Any]] = []
+        self.begin_to_count()
+        super().__init__()
+        self.set_task_factory(self.keep_task)
+
+    def time(self) -> float:
+        """Return virtual seconds."""
+        return self.now_s
+
+    def calm_down(self) -> None:
+        """Stall nothing any more, and let time pass only when nothing can run."""
+        self._stall = 0.0
+        self._calm = True
+
+    def _run_once(self) -> None:
         loop: Any = self
         scheduled, ready = loop._scheduled, loop._ready
         self._let_time_pass(scheduled, ready)
@@ -92,29 +141,22 @@ class SeededLoop(asyncio.SelectorEventLoop):
             handle = heapq.heappop(scheduled)
             handle._scheduled = False
             ready.append(handle)
-        self.steps += 1
-        for act in self._at_step.pop(self.steps, ()):
-            act()
+        self.tick()
         handle = self._pick(ready)
-        if handle is not None and not handle._cancelled and handle._context.get(LIFE, 0) not in self.dead:
+        if handle is not None and self.runs(handle):
             handle._run()
-        if self.after_step is not None:
-            self.after_step()
-        if self.steps > MAX_STEPS:
-            raise Endless(f"{MAX_STEPS} ticks, at {self.now_s:.3f} s")
+        self.look()
 
     def _let_time_pass(self, scheduled: list[Any], ready: Any) -> None:
         while scheduled and scheduled[0]._cancelled:
             heapq.heappop(scheduled)._scheduled = False
         aside = self._aside
-        while aside and (self._stall == 0 or aside[0][0] <= self.steps):
+        while aside and (self._stall == 0 or aside[0][0] <= self.ticks):
             ready.append(heapq.heappop(aside)[1][1])
         if aside and not ready and (not scheduled or self.rng.random() < 0.7):
             ready.append(heapq.heappop(aside)[1][1])
         if not ready and not scheduled:
-            if not self._at_step:
-                raise Endless("nothing is left to run, and the schedule has not ended")
-            self.steps = min(self._at_step) - 1
+            self.skip()
         elif scheduled and (not ready or self._passes(scheduled[0]._when)):
             self.now_s = max(self.now_s, scheduled[0]._when)
 
@@ -131,22 +173,15 @@ class SeededLoop(asyncio.SelectorEventLoop):
             ready.rotate(-self.rng.randrange(len(ready)))
         handle = ready.popleft()
         if self._stall and self.rng.random() < self._stall:
-            until = self.steps + self.rng.choice((3, 10, 40, 150))
-            heapq.heappush(self._aside, (until, (self.steps, handle)))
+            until = self.ticks + self.rng.choice((3, 10, 40, 150))
+            heapq.heappush(self._aside, (until, (self.ticks, handle)))
             return None
         return handle
 
     def bury(self) -> None:
-        """End what never ended, so that nothing of this loop runs in somebody else's time."""
+        """End everything, and close."""
         loop: Any = self
-        self.after_step = None
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)
-            for task in self.tasks:
-                if not task.done():
-                    _close(task)
-                elif not task.cancelled():
-                    task.exception()
+        self.end_all()
         loop._ready.clear()
         loop._scheduled.clear()
         self._aside.clear()
@@ -164,19 +199,23 @@ def _close(task: Any) -> None:
         return
 
 
+Loop = Any
+"""A loop with `Happenings` that asyncio accepts: `SeededLoop`, or a library's."""
+
+
 class VirtualClock:
     """The loop's time, as the host's clock."""
 
-    def __init__(self, loop: SeededLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
 
     def now_ms(self) -> int:
         """Return Unix milliseconds."""
-        return NOW_MS + int(self._loop.now_s * 1000)
+        return NOW_MS + int(self._loop.time() * 1000)
 
     def monotonic_ns(self) -> int:
         """Return nanoseconds that never go back."""
-        return int(self._loop.now_s * 1e9)
+        return int(self._loop.time() * 1e9)
 
     async def sleep(self, seconds: float) -> None:
         """Return after this many seconds."""

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 from unittest.mock import patch
 
-from polytraders_pfh.core import chase, outcomes, policy
+from opentelemetry.trace import INVALID_SPAN
+
+from polytraders_pfh.core import chase, outcomes, remainder
 from polytraders_pfh.core.lifecycle import State, Step
 from polytraders_pfh.core.outcomes import CancelAnswer, CancelVerdict, PostVerdict, RecordVerdict
 from polytraders_pfh.core.policy import Kill
@@ -50,11 +51,12 @@ Changes = tuple[tuple[Any, str, Any], ...]
 
 @dataclass(frozen=True)
 class Bug:
-    """One sabotage: what it is, the line it stands for, and what it changes."""
+    """One sabotage: what it is, the line it stands for, what it changes, and what it takes to matter."""
 
     name: str
     line: str
     changes: Callable[[], Changes]
+    always: tuple[str, ...] = ()
 
     @contextmanager
     def planted(self) -> Iterator[None]:
@@ -68,11 +70,11 @@ class Bug:
 BUGS: Final[list[Bug]] = []
 
 
-def bug(line: str) -> Callable[[Callable[[], Changes]], Callable[[], Changes]]:
+def bug(line: str, *always: str) -> Callable[[Callable[[], Changes]], Callable[[], Changes]]:
     """Add a sabotage to the list under its function's name."""
 
     def add(changes: Callable[[], Changes]) -> Callable[[], Changes]:
-        BUGS.append(Bug(changes.__name__, line, changes))
+        BUGS.append(Bug(changes.__name__, line, changes, always))
         return changes
 
     return add
@@ -113,7 +115,7 @@ def _cancel_read_as_dead(when: Callable[[CancelAnswer], bool]) -> Callable[..., 
     return judge
 
 
-@bug("sequencer._post_first: `_last_checks` stands before an await, not directly before the send")
+@bug("sequencer._post_first: `_last_checks` stands before an await, not directly before the send", "killer")
 def kill_check_before_an_await() -> Changes:
     honest = Sequencer._send
 
@@ -124,14 +126,14 @@ def kill_check_before_an_await() -> Changes:
     return ((Sequencer, "_send", send),)
 
 
-@bug("sequencer._last_checks: `if t.kill.latched or kill is not OFF` left out")
+@bug("sequencer._last_checks: `if t.kill.latched or kill is not OFF` left out", "killer")
 def kill_switch_not_read_before_the_send() -> Changes:
     honest = Sequencer._last_checks
 
-    def checks(self: Sequencer, intent: Intent, planned: Any, kill: Kill) -> str:
+    def checks(self: Sequencer, intent: Intent, planned: Any, kill: Kill, *rest: Any) -> str:
         latched, self._t.kill.latched = self._t.kill.latched, False
         try:
-            return honest(self, intent, planned, Kill.OFF)
+            return honest(self, intent, planned, Kill.OFF, *rest)
         finally:
             self._t.kill.latched = latched
 
@@ -142,20 +144,20 @@ def kill_switch_not_read_before_the_send() -> Changes:
 def signed_anew_on_retry() -> Changes:
     honest = Sequencer._send
 
-    async def send(self: Sequencer, intent: Intent, planned: Any, signed: Any, span: Any) -> Any:
+    async def send(self: Sequencer, intent: Intent, planned: Any, signed: Any, *rest: Any) -> Any:
         verdict, _ = await self._t.exchange.post(signed, attempted_before=False)
         if verdict is PostVerdict.UNKNOWN:
             asked = unsigned_chase(intent, planned.price_micro, planned.size_micro, planned.neg_risk)
             again = await self._t.exchange.sign(asked)
             signed = signed if isinstance(again, str) else again
-        return await honest(self, intent, planned, signed, span)
+        return await honest(self, intent, planned, signed, *rest)
 
     return ((Sequencer, "_send", send),)
 
 
 @bug("steplog.durable: `await commit`; here nobody waits, so the post goes out before its record")
 def recorded_after_the_send() -> Changes:
-    async def durable(self: StepLog, commit: Any) -> None:
+    async def durable(self: StepLog, *_: Any) -> None:
         return None
 
     return ((StepLog, "durable", durable),)
@@ -182,7 +184,7 @@ def cap_off_by_one_tick() -> Changes:
     def cap(side: Any, root: int, tick: int, most: int, limit: int | None) -> int:
         return honest(side, root, tick, most + 1, limit)
 
-    return ((policy, "cap_price", cap),)
+    return ((remainder, "cap_price", cap),)
 
 
 @bug("plan.plan_on: `lots_down`; here up to the next lot")
@@ -253,12 +255,12 @@ def unknown_post_releases_its_budget() -> Changes:
     return ((exchange, "judge_post", judge),)
 
 
-@bug("assembly._obstacle: `if not recovery.done` left out")
+@bug("assembly._obstacle: `if not recovery.done` left out", "dies")
 def recovery_posts_before_asking() -> Changes:
     return ((assembly, "_obstacle", lambda recovery, outbox: ""),)
 
 
-@bug("recovery._take_log: what the log says was under way is not folded")
+@bug("recovery._take_log: what the log says was under way is not folded", "dies")
 def log_not_folded() -> Changes:
     async def nothing(journal: Any) -> fold.Folded:
         return fold.Folded()
@@ -266,7 +268,7 @@ def log_not_folded() -> Changes:
     return ((recovery, "fold", nothing),)
 
 
-@bug("kill.state: `Kill.ON if self.latched`; here the latch opens when the host's switch is off")
+@bug("kill.state: `Kill.ON if self.latched`; here the latch opens when the host's switch is off", "killer")
 def kill_latch_not_sticky() -> Changes:
     async def state(self: KillLatch) -> Kill:
         asked = await self._asked()
@@ -277,12 +279,12 @@ def kill_latch_not_sticky() -> Changes:
     return ((KillLatch, "state", state),)
 
 
-@bug("fold.Chronicle.kill_switch: the latch is not written down")
+@bug("fold.Chronicle.kill_switch: the latch is not written down", "killer", "dies")
 def kill_latch_not_durable() -> Changes:
     return ((Chronicle, "kill_switch", lambda self, active, reason, actor: None),)
 
 
-@bug("killing._sweep: what is at rest is not cancelled")
+@bug("killing._sweep: what is at rest is not cancelled", "killer")
 def kill_sweep_forgets_what_rests() -> Changes:
     async def cancel_batch(self: Killer, batch: Any, signal: Any) -> list[Any]:
         for intent in batch:
@@ -318,7 +320,7 @@ def cancel_retried_without_reading() -> Changes:
     return ((Sequencer, "settle_cancel", settle),)
 
 
-@bug("sequencer.settle_cancel: `ours`; here whatever is gone counts as cancelled by this bot")
+@bug("sequencer.settle_cancel: `ours`; here whatever is gone counts as cancelled by this bot", "meddling")
 def closed_order_chased() -> Changes:
     honest = Sequencer.settle_cancel
 
@@ -348,7 +350,9 @@ def bounds_as_wide_as_an_event_says() -> Changes:
     return tuple((owner, "take_record", take) for owner in _takers())
 
 
-@bug("plan.plan_on: price and cap of the decision, not of the book that was read after the cancel")
+@bug(
+    "plan.plan_on: price and cap of the decision, not of the book that was read after the cancel", "restless"
+)
 def tick_of_the_old_grid() -> Changes:
     honest = plan.plan_on
 
@@ -372,7 +376,7 @@ def cancellation_swallowed() -> Changes:
             return await honest(self, envelope)
         except asyncio.CancelledError as e:
             fill = intake.read_fill(envelope, self._event_keys)
-            return await self._reporter.hold_unhandled(fill, e)  # type: ignore[arg-type]
+            return await self._reporter.hold_unhandled(fill, e, INVALID_SPAN)  # type: ignore[arg-type]
 
     return ((Coordinator, "on_partial_fill", on_partial_fill),)
 
@@ -393,7 +397,7 @@ def room_is_never_given_back() -> Changes:
     return ((Coordinator, "_begin", begin),)
 
 
-@bug("assembly.start: answers of the last day are not recalled")
+@bug("assembly.start: answers of the last day are not recalled", "dies")
 def answers_are_not_recalled() -> Changes:
     async def nothing(*_: Any) -> list[Any]:
         return []
@@ -417,12 +421,16 @@ def missing_record_read_as_dead() -> Changes:
     return ((exchange, "judge_record", judge),)
 
 
-@bug("carrier._unwanted: a remainder found alive after the kill switch is kept")
+@bug("carrier._unwanted: a remainder found alive after the kill switch is kept", "killer")
 def found_alive_and_kept() -> Changes:
     return ((Carrier, "_unwanted", lambda self, intent: False),)
 
 
-@bug("decider._take_fill: `if intent.state is not RESTING` left out, so that a closed one is decided on")
+@bug(
+    "decider._take_fill: `if intent.state is not RESTING` left out, so that a closed one is decided on",
+    "meddling",
+    "racing",
+)
 def closed_intent_decided_on() -> Changes:
     honest = Decider._take_fill
 
@@ -434,39 +442,23 @@ def closed_intent_decided_on() -> Changes:
     return ((Decider, "_take_fill", take),)
 
 
-@bug("coordinator._drawn: `work.draft`; here a shed event asks for its order's facts again")
+@bug("coordinator: a shed event asks again (`work.draft`), and what fails then forgets its interim report")
 def shed_event_asks_again() -> Changes:
+    honest = Reporter.hold_unhandled
+
     async def drawn(self: Coordinator, work: Any) -> Intent:
         return await intake.new_intent(work.fill, self._orders, self._timeout_s)
 
-    return ((Coordinator, "_drawn", drawn),)
+    async def hold_unhandled(self: Reporter, fill: Any, error: Any, span: Any, *_: Any) -> Any:
+        return await honest(self, fill, error, span)
+
+    return (Coordinator, "_drawn", drawn), (Reporter, "hold_unhandled", hold_unhandled)
 
 
-@bug("coordinator._shed_event: `self.look_again()` once the event is put aside")
-def room_for_a_shed_event_is_missed() -> Changes:
-    honest = Coordinator.look_again
-
-    def look_again(self: Coordinator) -> None:
-        if sys._getframe(1).f_code.co_name != "_shed_event":
-            honest(self)
-
-    return ((Coordinator, "look_again", look_again),)
-
-
-@bug("carrier._take_foreign: `intent.working.unread = True` for an order that another bot ended")
-def what_a_neighbour_ended_is_not_read() -> Changes:
-    honest = Carrier._take_foreign
-
-    def take(self: Carrier, intent: Intent, *args: Any) -> Any:
-        result = honest(self, intent, *args)
-        for order in intent.orders:
-            order.unread = False
-        return result
-
-    return ((Carrier, "_take_foreign", take),)
-
-
-@bug("kill.reset: `self.signals != signals`, so that a reset undoes a kill that came after it was asked for")
+@bug(
+    "kill.reset: `self.signals != signals`, so that a reset undoes a kill that came after it was asked for",
+    "killer",
+)
 def reset_undoes_a_later_kill() -> Changes:
     honest = KillLatch.reset
 

@@ -62,7 +62,7 @@ class BookKeeper:
     async def _pause(self, most_s: float) -> None:
         if self._world.rng.random() < 0.5:
             await asyncio.sleep(self._world.rng.random() * most_s)
-        if self._world.faults.strikes("facts fail"):
+        if self._world.faults.strikes("facts fail", 0.35):
             raise ConnectionError("no facts")
         if self._world.faults.strikes("facts hang", 0.05):
             await asyncio.sleep(10)

@@ -3,31 +3,67 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextvars import copy_context
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+from unittest.mock import patch
 
 import pluggy
 from opentelemetry.trace import NoOpTracerProvider, TracerProvider
-from polytraders_hookspecs import new_plugin_manager
+from polytraders_hookspecs import PROJECT_NAME, specs
 from prometheus_client import CollectorRegistry
 from support.fake_host import KEY, KEY_ID
 
 from polytraders_pfh import __version__
 from polytraders_pfh.config import Settings, load_settings
+from polytraders_pfh.engine import assembly
 from polytraders_pfh.engine.assembly import assemble
 from polytraders_pfh.engine.journal import Kind, MemoryJournal
 from polytraders_pfh.plugin import PartialFillHandler
-from simulation.disk import Disk, DiskJournal
+from polytraders_pfh.telemetry.metrics import Metrics
+from simulation.disk import NOT_OPEN, Disk, DiskJournal
 from simulation.loop import LIFE, VirtualClock
 from simulation.neighbour import Neighbour
 from simulation.ports import BookKeeper, Bus, Signer, Switch
 from simulation.world import World
 
 BOT = "exec.partialfillhandler"
+
+
+class Plugins(pluggy.PluginManager):
+    """A manager that looks a plugin's class over once, not once a life."""
+
+    def __init__(self) -> None:
+        super().__init__(PROJECT_NAME)
+        self.add_hookspecs(specs)
+
+    def parse_hookimpl_opts(self, plugin: Any, name: str) -> Any:
+        """Return the options of a hook, or None for what is none."""
+        return _options(super().parse_hookimpl_opts, plugin, type(plugin), name)
+
+    def parse_hookspec_opts(self, module_or_class: Any, name: str) -> Any:
+        """Return the options of a hook's specification, or None for what is none."""
+        return _options(super().parse_hookspec_opts, module_or_class, module_or_class, name)
+
+
+def _options(parse: Callable[[Any, str], Any], thing: Any, kind: Any, name: str) -> Any:
+    if (kind, name) not in _OPTIONS:
+        _OPTIONS[kind, name] = parse(thing, name)
+    found = _OPTIONS[kind, name]
+    return None if found is None else dict(found)
+
+
+_OPTIONS: Final[dict[tuple[Any, str], Any]] = {}
+
+
+class Unscraped(CollectorRegistry):
+    """A registry that keeps nothing, so that one life's gauges go with it."""
+
+    def register(self, collector: Any) -> None:
+        """Forget it."""
 
 
 @dataclass
@@ -85,7 +121,7 @@ class Process:
             else DiskJournal(setup.disk, world.loop, world.rng, world.faults, self.context)
         )
         self._world = world
-        services = Services(
+        self.services = services = Services(
             config={},
             clock=world.clock,
             clob_public=world,
@@ -94,16 +130,30 @@ class Process:
             kill_switch=setup.switch,
             orders=self.bookkeeper,
             reports=setup.bus,
-            manager=new_plugin_manager(),
+            manager=Plugins(),
             metrics_registry=CollectorRegistry(),
             event_keys={KEY_ID: KEY},
             tracer_provider=NoOpTracerProvider(),
         )
-        self.engine = self.context.run(assemble, services, setup.settings, __version__, self.journal)
+        with patch.object(assembly, "Metrics", lambda *_: _metrics()):
+            self.engine = self.context.run(assemble, services, setup.settings, __version__, self.journal)
+        self.trips_before = self._trips()
         self.bot = PartialFillHandler(self.engine)
         services.manager.register(self.bot, BOT)
         if setup.neighbour:
             services.manager.register(Neighbour(world), "neighbour")
+
+    def trips(self) -> int:
+        """Return how often the last check before a send held something back."""
+        return self._trips() - self.trips_before
+
+    def _trips(self) -> int:
+        return int(self.engine.tools.metrics.invariant_trips._value.get())
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the log has been opened."""
+        return not isinstance(self.journal, DiskJournal) or self.journal.failed != NOT_OPEN
 
     def run(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Start something inside this process."""
@@ -114,6 +164,12 @@ class Process:
         if isinstance(self.journal, DiskJournal):
             return self.journal.has_post(order_id)
         return any(r.kind is Kind.POST_RECORDED and r.order_id == order_id for r in self.journal.records)
+
+
+@cache
+def _metrics() -> Metrics:
+    """Return one set of counters for every life: to make them takes longer than most lives."""
+    return Metrics(Unscraped())
 
 
 @lru_cache(maxsize=256)

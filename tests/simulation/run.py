@@ -1,105 +1,33 @@
-"""Many schedules: `python tests/simulation --seed N`, `--schedules N`, or `--long`.
+"""Many schedules: `python tests/simulation --seed N`, `--schedules N`, `--sweep`, `--search`, or `--long`.
 
-A long run writes down after every batch how far it has come, in a file that the next one goes on from.
+A long run writes down after every piece how far it has come, in a file that the next one goes on from.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import sys
 import time
-from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from multiprocessing import get_context
+from collections.abc import Iterable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
-from polytraders_pfh.core.lifecycle import TRANSITIONS
-from simulation.drive import Outcome, run
-from simulation.faults import LABELS
+from simulation import second, sweep, versus
+from simulation.drive import run
+from simulation.long import LongRun, batches, progress
+from simulation.planted import BUGS
+from simulation.scenarios import ALL, NAMED, Scenario
 from simulation.story import report
+from simulation.sweep import Blow
+from simulation.tally import Tally
 
 SEEDS: Final = Path(__file__).parent / "seeds.txt"
-UNREACHABLE: Final = frozenset({"CANCEL_UNKNOWN CANCEL_PROVEN"})
-"""Edges of the table that nothing takes: after doubt the engine asks, or cancels anew."""
-_BATCH: Final = 200
-_TABLES: Final = ("struck", "verdicts", "steps", "events")
-
-
-@dataclass
-class Tally:
-    """What many schedules came to."""
-
-    schedules: int = 0
-    ticks: int = 0
-    failed: dict[int, str] = field(default_factory=dict)
-    struck: Counter[str] = field(default_factory=Counter)
-    verdicts: Counter[str] = field(default_factory=Counter)
-    steps: Counter[str] = field(default_factory=Counter)
-    events: Counter[str] = field(default_factory=Counter)
-
-    def take(self, outcome: Outcome) -> None:
-        """Add one schedule."""
-        self.schedules += 1
-        self.ticks += outcome.ticks
-        for table in _TABLES:
-            getattr(self, table).update(getattr(outcome, table))
-        if outcome.broken:
-            self.failed[outcome.seed] = report(outcome.seed, outcome.broken, outcome.lines)
-
-    def add(self, other: Tally) -> None:
-        """Add what others came to."""
-        self.schedules += other.schedules
-        self.ticks += other.ticks
-        self.failed.update(other.failed)
-        for table in _TABLES:
-            getattr(self, table).update(getattr(other, table))
-
-    def never(self) -> list[str]:
-        """Return every fault and every step of the lifecycle that was not reached once."""
-        steps = [f"{state.value} {step.value}" for state, to in TRANSITIONS.items() for step in to]
-        missing = [label for label in LABELS if not self.struck[label]]
-        return missing + [step for step in steps if not self.steps[step] and step not in UNREACHABLE]
-
-    def summary(self, seconds: float) -> str:
-        """Return what was covered, for a person."""
-        rate = self.schedules / max(seconds, 0.001)
-        lines = [
-            f"{self.schedules} schedules, {self.ticks} ticks, {seconds:.0f} s, {rate:.0f} schedules/s",
-            f"{len(self.failed)} broke an invariant: {sorted(self.failed)[:20]}",
-            f"never reached: {', '.join(self.never()) or 'nothing'}",
-        ]
-        for table in _TABLES:
-            counted = ", ".join(f"{name} {n}" for name, n in sorted(getattr(self, table).items()))
-            lines.append(f"{table}: {counted}")
-        return "\n".join(lines)
 
 
 def kept_seeds() -> list[int]:
     """Return the seeds that once broke something."""
     lines = SEEDS.read_text(encoding="utf-8").splitlines()
     return [int(line.split("#")[0]) for line in lines if line.split("#")[0].strip()]
-
-
-def batch(seeds: Iterable[int]) -> Tally:
-    """Run these seeds in this process."""
-    tally = Tally()
-    for seed in seeds:
-        tally.take(run(seed))
-    return tally
-
-
-def batches(first: int, schedules: int, processes: int) -> Iterator[Tally]:
-    """Run this many seeds from the first on, in processes of their own, a batch at a time."""
-    last = first + schedules
-    ranges = [range(at, min(at + _BATCH, last)) for at in range(first, last, _BATCH)]
-    if processes < 2:
-        yield from map(batch, ranges)
-        return
-    with get_context("spawn").Pool(processes) as pool:
-        yield from pool.imap_unordered(batch, ranges)
 
 
 def traces(seeds: Iterable[int]) -> list[str]:
@@ -117,58 +45,58 @@ def _one(seed: int) -> int:
     return 1 if outcome.broken else 0
 
 
+def _scenario(name: str) -> Scenario:
+    return next(scenario for scenario in ALL if scenario.name == name)
+
+
+def _search() -> int:
+    failed = 0
+    for scenario in NAMED:
+        found = second.search(scenario)
+        failed += len(found.failed)
+        print(found.row())
+        for told in found.failed[:1]:
+            print(told)
+    return 1 if failed else 0
+
+
+def _struck(scenario: Scenario, blow: list[str] | None) -> int:
+    how = Blow("none", 0) if blow is None else Blow(blow[0], int(blow[1]), int(blow[2]))
+    told = sweep.strike(scenario, how)
+    print(told.words)
+    return 1 if told.broken else 0
+
+
+def _sweep() -> int:
+    failed = 0
+    for scenario in ALL:
+        for mode in sweep.MODES:
+            swept = sweep.sweep(scenario, mode)
+            failed += len(swept.failed)
+            print(swept.row())
+            for told in swept.failed[:1]:
+                print(told)
+    return 1 if failed else 0
+
+
 def _many(first: int, schedules: int, processes: int) -> int:
     tally, began = Tally(), time.monotonic()
     for part in batches(first, schedules, processes):
         tally.add(part)
         for told in part.failed.values():
             print(told)
-        _progress(tally.schedules / schedules, tally, time.monotonic() - began)
+        progress(tally.schedules / schedules, f"{tally.schedules} schedules", len(tally.failed))
     print("\n" + tally.summary(time.monotonic() - began))
     return 1 if tally.failed else 0
-
-
-def _long(minutes: float, processes: int, state: Path) -> int:
-    known = json.loads(state.read_text(encoding="utf-8")) if state.exists() else {}
-    tally = Tally(known.get("schedules", 0), known.get("ticks", 0))
-    tally.failed = {int(seed): told for seed, told in known.get("failed", {}).items()}
-    for table in _TABLES:
-        getattr(tally, table).update(known.get(table, {}))
-    before_s, began = known.get("seconds", 0.0), time.monotonic()
-    first = 1_000_000 + tally.schedules
-    for part in batches(first, 10**9, processes):
-        tally.add(part)
-        spent = time.monotonic() - began
-        _save(tally, before_s + spent, state)
-        _progress(spent / 60 / minutes, tally, spent)
-        if spent >= minutes * 60:
-            break
-    print("\n" + tally.summary(before_s + time.monotonic() - began))
-    for told in list(tally.failed.values())[:3]:
-        print(told)
-    return 1 if tally.failed else 0
-
-
-def _save(tally: Tally, seconds: float, state: Path) -> None:
-    facts = {"schedules": tally.schedules, "ticks": tally.ticks, "seconds": seconds, "failed": tally.failed}
-    facts |= {table: dict(getattr(tally, table)) for table in _TABLES}
-    written = state.with_suffix(".new")
-    written.write_text(json.dumps(facts, indent=1), encoding="utf-8")
-    written.replace(state)
-
-
-def _progress(part: float, tally: Tally, seconds: float) -> None:
-    width = 30
-    bar = "#" * min(int(part * width), width)
-    rate = tally.schedules / max(seconds, 0.001)
-    line = f"\r[{bar:<{width}}] {tally.schedules} schedules, {rate:.0f}/s, {len(tally.failed)} broken"
-    print(line, end="", file=sys.stderr, flush=True)
 
 
 def main() -> int:
     """Obey the command line."""
     parser = argparse.ArgumentParser(prog="python tests/simulation", description=__doc__)
     parser.add_argument("--seed", type=int, help="run one schedule and print its story")
+    parser.add_argument(
+        "--planted", choices=sorted(bug.name for bug in BUGS), help="have this bug in the code"
+    )
     parser.add_argument("--traces", type=int, help="print the hashes of the first so many traces")
     parser.add_argument("--schedules", type=int, default=2_000, help="how many schedules to run")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
@@ -178,12 +106,39 @@ def main() -> int:
     parser.add_argument(
         "--state", type=Path, default=Path("simulation.json"), help="where it is written down"
     )
+    parser.add_argument("--sweep", action="store_true", help="strike every await point of every scenario")
+    parser.add_argument("--scenario", choices=[scenario.name for scenario in ALL], help="run one of them")
+    parser.add_argument("--order", nargs=2, metavar=("MOMENT", "TOKEN"), help="in one order of many")
+    parser.add_argument("--search", action="store_true", help="try every order with up to two deviations")
+    parser.add_argument("--versus", type=int, metavar="N", help="three bots in the same N worlds each")
+    parser.add_argument("--blow", nargs=3, metavar=("HOW", "TICK", "SECOND"), help="with what befalls it")
     told = parser.parse_args()
+    with ExitStack() as stack:
+        for bug in BUGS:
+            if bug.name == told.planted:
+                stack.enter_context(bug.planted())
+        return _obey(told)
+
+
+def _obey(told: argparse.Namespace) -> int:
+    if told.sweep:
+        return _sweep()
+    if told.search:
+        return _search()
+    if told.versus is not None:
+        print(versus.table(versus.compare(told.versus), told.versus))
+        return 0
+    if told.order is not None:
+        broken, words = second.again(_scenario(told.scenario), int(told.order[0]), told.order[1])
+        print(words)
+        return 1 if broken else 0
+    if told.scenario is not None:
+        return _struck(_scenario(told.scenario), told.blow)
     if told.seed is not None:
         return _one(told.seed)
     if told.traces is not None:
         print("\n".join(traces(range(told.traces))))
         return 0
     if told.long:
-        return _long(told.minutes, told.processes, told.state)
+        return LongRun(told.state, told.minutes).go(told.processes)
     return _many(told.first, told.schedules, told.processes)

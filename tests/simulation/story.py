@@ -40,7 +40,12 @@ class Story:
 
 
 def report(seed: int, broken: list[Broken], lines: list[str]) -> str:
-    """Return what a person needs to see of a failure."""
+    """Return what a person needs to see of a schedule that failed."""
+    return told_of(f"seed {seed}", broken, lines, COMMAND.format(seed=seed))
+
+
+def told_of(what: str, broken: list[Broken], lines: list[str], command: str) -> str:
+    """Return what a person needs to see of a failure, and the command that makes it happen again."""
     faults = "\n".join(f"  {invariant}: {words}" for invariant, words in broken)
     history = "\n".join(lines)
-    return f"seed {seed} broke\n{faults}\n\n{history}\n\nTo see it again: {COMMAND.format(seed=seed)}"
+    return f"{what} broke\n{faults}\n\n{history}\n\nTo see it again: {command}"

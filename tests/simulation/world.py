@@ -20,7 +20,7 @@ from polytraders_hookspecs.wire import from_micro
 from support.fake_host import MARKET, no_reply, reply
 
 from simulation.faults import Fate, Faults
-from simulation.loop import SeededLoop, VirtualClock
+from simulation.loop import Loop, VirtualClock
 from simulation.story import Story
 from simulation.truth import MICRO, Order, Wish
 
@@ -51,7 +51,7 @@ class World:
     """Orders, markets and the account."""
 
     def __init__(
-        self, seed: int, rng: Random, loop: SeededLoop, clock: VirtualClock, faults: Faults, story: Story
+        self, seed: int, rng: Random, loop: Loop, clock: VirtualClock, faults: Faults, story: Story
     ) -> None:
         self.rng = rng
         self.loop = loop
@@ -71,6 +71,7 @@ class World:
         self.on_end: Callable[[Order], None] = lambda order: None
         self._seed = seed
         self._ids = 0
+        self._records_out_until_s = 0.0
 
     def new_id(self) -> str:
         """Return an order id that the seed decides."""
@@ -83,16 +84,15 @@ class World:
 
     # ---- what the market does
 
-    def fill(self, order: Order) -> None:
+    def fill(self, order: Order, size: int | None = None) -> None:
         """Fill a part of an order, or all of it."""
         rest = order.open
         if order.status == "COMING" or not rest:
             return
-        parts = (rest, rest // 2, rest // 3, rest // 5, rest // 8, rest // 20, rest // 50, 7 * MICRO)
-        some = self.rng.choice(parts) if self.rng.random() < 0.9 else max(rest - 3 * MICRO, 1)
+        some = self._part_of(rest) if size is None else size
         order.lag = max(1, min(some, rest))
         order.matched += order.lag
-        order.filled_at_s = self.loop.now_s
+        order.filled_at_s = self.loop.time()
         self.changed = True
         self.story.tell("{} fills: {} of {}", order.name, order.matched, order.size)
         if order.matched == order.size:
@@ -101,10 +101,14 @@ class World:
         else:
             self.on_fill(order)
 
+    def _part_of(self, rest: int) -> int:
+        parts = (rest, rest // 2, rest // 3, rest // 5, rest // 8, rest // 20, rest // 50, 7 * MICRO)
+        return self.rng.choice(parts) if self.rng.random() < 0.9 else max(rest - 3 * MICRO, 1)
+
     def end(self, order: Order, why: str) -> None:
         """Take an order off the book."""
         order.status = "CANCELED"
-        order.wish.died_at_step = self.loop.steps
+        order.wish.died_at_step = self.loop.ticks
         self.changed = True
         self.story.tell("{} is off the book ({}), with {} filled", order.name, why, order.filled)
         self.on_end(order)
@@ -144,7 +148,7 @@ class World:
 
     def tell_tick(self, token: str, tick: int) -> None:
         """Note that the bot was told this tick size."""
-        self.markets[token].told.append((self.loop.steps, tick))
+        self.markets[token].told.append((self.loop.ticks, tick))
 
     # ---- the public side
 
@@ -211,6 +215,10 @@ class World:
         faults = self.faults
         self.on_call()
         await self.pause()
+        if faults.strikes("records are out for a while", 0.05):
+            self._records_out_until_s = self.loop.time() + self.rng.choice((1, 5, 20))
+        if faults.active and self.loop.time() < self._records_out_until_s:
+            return reply(503, {"error": "x"})
         if faults.strikes("record is lost", 0.15):
             return no_reply()
         if faults.strikes("record 5xx", 0.15):
@@ -224,7 +232,7 @@ class World:
             self.story.tell("the record of {} is asked for: not found", self._name(order_id))
             return reply(404, {"error": "Order not found"})
         matched = order.matched
-        fresh = self.loop.now_s - order.filled_at_s < _RECORD_LAG_S
+        fresh = self.loop.time() - order.filled_at_s < _RECORD_LAG_S
         if order.lag and fresh and faults.strikes("record lags", 0.3):
             matched -= order.lag
         self.story.tell("the record of {} says {}, {} matched", order.name, order.status, matched)
