@@ -1,5 +1,8 @@
 """The comparison with how the job is done otherwise: the same worlds, counted by the exchange's truth."""
 
+import re
+from pathlib import Path
+
 from simulation.versus import BOTS, EXCHANGES, KINDS, compare, table
 
 SCHEDULES = 60
@@ -20,3 +23,12 @@ def test_table_has_a_row_for_each_bot_on_each_exchange() -> None:
         f"| per 100,000 schedules, on {exchange} | {' | '.join(KINDS)} |" for exchange in EXCHANGES
     ]
     assert sum(row.startswith(f"| {bot} |") for row in rows for bot in BOTS) == len(BOTS) * len(EXCHANGES)
+
+
+def test_readme_shows_this_table_and_the_command_that_makes_it() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+
+    assert "`python tests/simulation --versus 1000`" in readme
+    assert f"| bot | {' | '.join(KINDS)} |" in readme
+    assert re.findall(r"^\| (.+?) \| [\d,]+ \| [\d,]+ \| [\d,]+ \|$", readme, re.MULTILINE) == list(BOTS)
+    assert "| this plugin | 0 | 0 | 0 |" in readme
