@@ -24,7 +24,12 @@ from polytraders_pfh.host import Placement
 from polytraders_pfh.paper.protocol.faults import Answer, Call, Cut
 
 BOT = "polytraders_exec_partialfillhandler_"
-LIVE = {"enabled": True, "mode": "general_live"}
+LIVE = {
+    "enabled": True,
+    "mode": "general_live",
+    "execution": {"timeout_ms": 5_000, "call_timeout_ms": 10_000},
+}
+"""A busy machine is no fault of the exchange's."""
 HOLD = Strategy(id="patient", partial_fill_policy="hold")
 CHASE = Strategy(id="momentum", partial_fill_policy="chase")
 SCENARIOS = ("BOOK_THIN_ON_PARTIAL", "CHASE_TICKS_EXCEEDED", "KILL_SWITCH_ON_PARTIAL")
@@ -58,6 +63,10 @@ class Scene:
             return await server.value(series) == count
 
         await self.prometheus.until(seen)
+
+    async def firing(self) -> set[str]:
+        """The alerts that fire now, by the rules as they are shipped."""
+        return {name for name, state in (await self.prometheus.alerts()).items() if state == "firing"}
 
     async def trace(self, trace_id: str) -> list[Received]:
         """The order's spans, as the collector has them, told by its tag and its derived id alike."""
@@ -101,7 +110,7 @@ async def test_book_thin_on_partial_cancels_the_remainder_and_the_next_one_is_ju
         thin = await partly_filled(s, "0.40", HOLD)
         report = await s.report(thin.order_id)
         await s.decisions("PARTIAL_FILL_BOOK_THIN_CANCEL", 1)
-        alerts = await s.prometheus.alerts()
+        alerts = await s.firing()
         spans = await s.trace(thin.trace_id)
         await s.town.trades("SELL", "0.46", 200)
         again = await partly_filled(s, "0.40", HOLD)
@@ -115,7 +124,7 @@ async def test_book_thin_on_partial_cancels_the_remainder_and_the_next_one_is_ju
         True,
     )
     assert (report.remaining_usd, report.book_depth_usd) == (Decimal(32), Decimal("4.6"))
-    assert alerts == {}, "it heals by itself and wakes nobody"
+    assert alerts == set(), "it heals by itself and wakes nobody"
     event = told(spans, report)
     assert event.attributes["polytraders.book_depth_usd"] == "4.6"
     assert event.attributes["polytraders.cancel_on_book_thin"] is True
@@ -138,7 +147,7 @@ async def test_chase_ticks_exceeded_aborts_the_chase_and_raises_the_card_s_alert
             reports.append(await s.report(aborted[-1].order_id))
         await s.decisions("PARTIAL_FILL_CHASE_ABORTED", len(aborted))
         await s.prometheus.until_firing("PFHChaseAbortRate")
-        alerts = await s.prometheus.alerts()
+        alerts = await s.firing()
         ticks = await s.prometheus.query(f'{BOT}chase_ticks_bucket{{le=~"10.0|15.0"}}')
         spans = await s.trace(aborted[0].trace_id)
 
@@ -148,7 +157,7 @@ async def test_chase_ticks_exceeded_aborts_the_chase_and_raises_the_card_s_alert
         ("PARTIAL_FILL_CHASE_ABORTED", Decimal(15))
     }
     assert sorted(ticks.values()) == [0, len(aborted)]
-    assert alerts == {"PFHChaseAbortRate": "firing"}
+    assert alerts == {"PFHChaseAbortRate"}
     event = told(spans, reports[0])
     assert (
         event.attributes["polytraders.ticks_to_fill"],
@@ -178,7 +187,7 @@ async def test_kill_switch_on_partial_cancels_the_remainder_and_chases_nothing_u
         reports = [await s.report(placed.order_id, killed) for placed in (chased, resting)]
         await s.decisions("KILL_SWITCH_ACTIVE", 2)
         await s.prometheus.until_firing("PFHKillSwitchActive")
-        alerts, latched = await s.prometheus.alerts(), await s.prometheus.value(f"{BOT}kill_switch_active")
+        alerts, latched = await s.firing(), await s.prometheus.value(f"{BOT}kill_switch_active")
         chased_spans, resting_spans = await s.trace(chased.trace_id), await s.trace(resting.trace_id)
         await s.town.host.kill_switch.signal(False, "drill over", "ann")
         still_latched = await s.prometheus.value(f"{BOT}kill_switch_active")
@@ -191,7 +200,7 @@ async def test_kill_switch_on_partial_cancels_the_remainder_and_chases_nothing_u
 
     assert [report.verdict for report in reports] == ["KILL_SWITCH_ACTIVE"] * 2
     assert [report.new_order_id for report in reports] == [None, None]
-    assert (alerts, latched, still_latched) == ({"PFHKillSwitchActive": "firing"}, 1, 1)
+    assert (alerts, latched, still_latched) == ({"PFHKillSwitchActive"}, 1, 1)
     hard = {"polytraders.severity": "HARD_REJECT"}
     event = told(chased_spans, reports[0])
     assert ("KILL_SWITCH_ACTIVE", hard) in event.events

@@ -20,3 +20,5 @@ EVENT_KEY: Final = _digest("event").hex()
 API_KEY: Final = str(uuid.UUID(bytes=_digest("api key")[:16]))
 API_SECRET: Final = base64.urlsafe_b64encode(_digest("api secret")).decode()
 PASSPHRASE: Final = _digest("passphrase").hex()
+FAKE_HOST_KEY: Final = b"0123456789abcdef0123456789abcdef"
+"""Events that were recorded once are signed with it, so it is not drawn as the others are."""

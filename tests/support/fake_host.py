@@ -28,13 +28,14 @@ from prometheus_client import CollectorRegistry
 
 from polytraders_pfh import plugin
 from polytraders_pfh.engine.orders import exchange_contract, order_hash
+from support.canaries import FAKE_HOST_KEY
 
 MARKET = "0x" + "a1" * 32
 TOKEN = "71321045679252212594626385532706912750332728571942532289631379312455583992563"
 BUILDER = "0x706f6c7974726164657273" + "00" * 21
 ROOT = "0x" + "c3" * 32
 KEY_ID = "k1"
-KEY = b"0123456789abcdef0123456789abcdef"
+KEY = FAKE_HOST_KEY
 NOW_MS = 1_746_770_100_000
 TRACE = "trc_2b3c4d5e6f7a8b9c"
 
