@@ -7,6 +7,7 @@ import pytest
 from simulation.drive import run
 from simulation.planted import BUGS, Bug
 
+pytestmark = pytest.mark.timeout(900)
 WITHIN = 2_000
 
 

@@ -11,6 +11,7 @@ from simulation.planted import BUGS
 from simulation.scenarios import ALL, Scenario, Scene
 from simulation.sweep import MODES, awaits, marked, sweep
 
+pytestmark = pytest.mark.timeout(900)
 FINDS = {
     "cancel": "cancellation_swallowed",
     "shutdown": "log_not_folded",
