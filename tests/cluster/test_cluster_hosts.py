@@ -314,3 +314,20 @@ async def test_two_bots_in_one_cluster_are_a_sentence(tmp_path: Path) -> None:
     async with cluster_town(tmp_path) as town:
         with pytest.raises(ConfigError, match=r"the section \[cluster\] takes one enabled bot"):
             town.host("a", bots={"exec.one": {}, "exec.two": {}})
+
+
+async def test_bots_whose_log_broke_under_a_lease_that_stands_begin_anew_and_lose_nothing(
+    tmp_path: Path,
+) -> None:
+    async with cluster_town(tmp_path) as town, town.host("a") as a:
+        await shared_out(a)
+        placed = await a.place(town.wish("BUY", "0.40", 100, strategy=HOLD))
+        await town.trades("SELL", "0.40", 30)
+        await finals(town, 1)
+        for room in member_of(a).rooms.open:
+            room.log._last -= 1  # as after a bus that came back with another end of the log
+        await town.trades("SELL", "0.40", 10)
+        reports = await finals(town, 2)
+
+    assert [str(report["filled_usd"]) for report in reports] == ["12", "16"]
+    assert {report["order_id"] for report in reports} == {placed.order_id}

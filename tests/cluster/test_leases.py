@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.cluster_stage import Member, members
@@ -223,3 +224,46 @@ async def test_an_entry_whose_acknowledgement_was_lost_is_kept_once(tmp_path: Pa
             await log.append(b"two", 1)
 
             assert await entries(log) == [b"one", b"two"]
+
+
+async def test_an_entry_that_was_kept_by_a_bus_that_has_forgotten_its_id_is_known_again(
+    server: NatsServer,
+) -> None:
+    async with members(server, "a", cluster="forgot", lease_s=10) as (a,):
+        await eventually(lambda: len(a.leases.owned) == 8)
+        await ensure_stream(a.link.jetstream, log_stream("forgot_LOG", "forgot.log", 8, 1))
+        log = log_of(a, 0, "forgot")
+        await log.claim()
+        really, told = log._send, []
+
+        async def loses_the_answer(*entry: Any) -> bool:
+            told.append(entry)
+            if len(told) == 1:
+                before = log._last
+                await really(*entry)
+                log._last = before
+                raise BusError("no answer")
+            return False if len(told) == 2 else await really(*entry)
+
+        log._send = loses_the_answer  # type: ignore[method-assign]
+        first = await log.append(b"one", 0)
+        await log.append(b"two", first)
+
+        assert await entries(log) == [b"one", b"two"]
+
+
+async def test_an_entry_that_is_refused_while_the_lease_stands_has_the_bots_begin_anew(
+    server: NatsServer,
+) -> None:
+    async with members(server, "a", cluster="broken", lease_s=10) as (a,):
+        await eventually(lambda: len(a.leases.owned) == 8)
+        await ensure_stream(a.link.jetstream, log_stream("broken_LOG", "broken.log", 8, 1))
+        log, other = log_of(a, 0, "broken"), log_of(a, 0, "broken")
+        broken: list[str] = []
+        log.on_broken = lambda: broken.append("anew")
+        await log.claim()
+        await other.claim()
+        with pytest.raises(LeaseLost, match="another host has written"):
+            await log.append(b"one", 0)
+
+        assert broken == ["anew"]

@@ -193,6 +193,7 @@ class ClusterMember:
             self.leases,
             self._clock,
         )
+        log.on_broken = lambda: self.rooms.reopen(partition, token)
         roster = self._roster()
         return Room(partition, log, roster, self._lifecycle, self._shared, self._events, self._clock)
 

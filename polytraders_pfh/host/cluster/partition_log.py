@@ -6,7 +6,7 @@ sends after it, however late that wakes.
 """
 
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Final
 
 from nats.errors import Error as NatsError
@@ -39,6 +39,9 @@ class PartitionLog:
         token: The token under which it is owned.
         leases: Whether it still is.
         clock: For pauses.
+
+    Attributes:
+        on_broken: Called when an entry was refused although the lease stands: the bots have to begin anew.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class PartitionLog:
         self._clock = clock
         self._last = self._claim = 0
         self._entries = 0
+        self.on_broken: Callable[[], None] = lambda: None
 
     async def claim(self) -> None:
         """Make the log this owner's: nobody before it can write any more.
@@ -92,13 +96,15 @@ class PartitionLog:
         entry_id = f"{self._partition}-{self._token}-{self._claim}-{self._entries}"
         while self.held():
             try:
-                if await self._send(entry, needed_from, entry_id):
+                if await self._send(entry, needed_from, entry_id) or await self._is_newest(entry_id):
                     return self._last
+                break
             except BusError as e:
                 _log.warning("partition %d: %s; trying again", self._partition, e)
                 await self._clock.sleep(_AGAIN_S)
-            else:
-                raise LeaseLost(f"another host has written to partition {self._partition}")
+        if self.held():
+            self.on_broken()
+            raise LeaseLost(f"another host has written to partition {self._partition}")
         raise LeaseLost(f"the lease of partition {self._partition} ran out")
 
     async def read(self) -> AsyncIterator[tuple[int, bytes]]:
@@ -121,6 +127,14 @@ class PartitionLog:
     def still_held(self, token: int) -> bool:
         """Return whether a token is still good. Never waits."""
         return token == self._token and self.held()
+
+    async def _is_newest(self, entry_id: str) -> bool:
+        """Whether the log ends with this entry: it was kept, and a restarted bus has forgotten its id."""
+        last, headers = await newest(self._link, self._stream, self._subject)
+        if headers.get(Header.MSG_ID.value) != entry_id:
+            return False
+        self._last = last
+        return True
 
     async def _send(self, entry: bytes, needed_from: int, entry_id: str) -> bool:
         """Return True when it is kept, False when the subject does not end where it should."""

@@ -99,6 +99,10 @@ class Rooms:
 
     # What the host asks
 
+    def reopen(self, partition: int, token: int) -> None:
+        """Begin a partition's room anew, from its log: what the bots knew cannot be relied on any more."""
+        self._gained(partition, token)
+
     async def close(self, *, graceful: bool) -> None:
         """Stop every room; when `graceful`, let sequences end first and give the partitions back."""
         if graceful:
