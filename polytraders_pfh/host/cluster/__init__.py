@@ -47,6 +47,9 @@ same id.
 written to the bus, which passes the write on, and is read by whoever joins. A host that is cut off posts
 nothing once its lease is over, and may cancel for as long as it is cut off.
 
+**Proof.** Hosts as processes are killed, stopped past their lease and left without a bus, and the exchange's
+own books are held against the log and the reports: `PYTHONPATH=tests python -m support.cluster_proof`.
+
 A bucket's wildcard read costs the server more the more keys there are (a `nats-server` of 2.10 or newer looks
 them up in a tree). One bot per cluster. Everything here needs the extra `[nats]`.
 """
