@@ -43,7 +43,7 @@ async def adapter(
     stub: StubExchange, clock: HandClock | None = None, log_in: bool = True, timeout_s: float = 5.0
 ) -> AsyncIterator[ClobAdapter]:
     wallet = Wallet(TEST_KEY, chain_id=137)
-    transport = ExchangeTransport(stub.url)
+    transport = ExchangeTransport(stub.url, connect_s=60)
     await transport.open()
     timeouts = TimeoutsSection(
         book_s=timeout_s, post_s=timeout_s, cancel_s=timeout_s, read_s=timeout_s, trades_s=timeout_s

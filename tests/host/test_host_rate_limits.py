@@ -45,7 +45,7 @@ class Adapter:
     def __init__(self, url: str, timeouts: TimeoutsSection | None = None) -> None:
         self.clock = HandClock(NOW_S * 1000)
         self.metrics = HostMetrics(CollectorRegistry())
-        self.transport = ExchangeTransport(url)
+        self.transport = ExchangeTransport(url, connect_s=60)  # a hundred at once, on a busy machine
         self.clob = ClobAdapter(
             self.transport, WALLET, self.clock, timeouts or TimeoutsSection(), CREDENTIALS, self.metrics
         )
