@@ -50,6 +50,18 @@ nothing once its lease is over, and may cancel for as long as it is cut off.
 **Proof.** Hosts as processes are killed, stopped past their lease and left without a bus, and the exchange's
 own books are held against the log and the reports: `PYTHONPATH=tests python -m support.cluster_proof`.
 
+**What it costs** (one nats-server on the same 2-core machine, the medians of three runs). An awaited record
+takes 0.24 ms on the shared log and 3.4 ms in the local journal, a ratio of 0.07, since the server answers
+before its disk has: with one server, what it acknowledged outlives its process, and not a power failure.
+Where that counts set `nats.replicas` to 3. A renewal takes 0.15 ms.
+
+**A thousand hosts**, worked out and not run. 4,000 partitions, 4 to a host, and a lease of 10 s. Renewals are
+400 writes a second, each passed on to every host: 400,000 messages a second from the servers and 400 into
+each host. What breaks first is the safety net: every host reads all names and keys again every 5 s, a million
+messages a second; that pause has to grow with the hosts, or one of them has to read for all. An event is
+about four writes (level, accepted, report, delivered), so a stream that takes 18,000 a second carries some
+4,500 events; beyond that logs and orders need a stream for every few hundred partitions.
+
 A bucket's wildcard read costs the server more the more keys there are (a `nats-server` of 2.10 or newer looks
 them up in a tree). One bot per cluster. Everything here needs the extra `[nats]`.
 """
