@@ -29,7 +29,8 @@ def test_what_is_read_back_is_what_was_written_and_decides_the_same(
 
     assert (again, recorded) == (basis, decision)
     assert encode(again, decide_on(again)) == text
-    assert [type(part) for part in again[0]] == [type(part) for part in basis[0]]
+    for read, written in zip((*again[:3], recorded), (*basis[:3], decision), strict=True):
+        assert [type(part) for part in read or ()] == [type(part) for part in written or ()]
 
 
 def test_card_s_hold_is_one_line_of_exact_integers() -> None:
@@ -52,6 +53,12 @@ def test_obstacle_turns_a_chase_into_the_hold_of_row_10_and_nothing_else() -> No
     assert decide_on(chase).action is Action.CHASE
     assert (held.action, held.row, held.note) == (Action.HOLD, 10, "it is stopped")
     assert held.warnings == (Reason.NOT_REPOSTABLE,)
+    assert (held.reason, held.price_micro, held.size_micro, held.cap_micro) == (
+        Reason.HOLD_REMAINDER,
+        None,
+        None,
+        None,
+    )
     assert decide_on(hold) == decide(*hold[:5])
 
 

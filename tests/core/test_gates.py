@@ -77,6 +77,34 @@ def test_anything_less_than_a_whole_test_run_keeps_it_shut(run: SuiteRun | None,
     assert to_shadow(run).missing == (missing,)
 
 
+def test_a_thousand_tests_are_enough_and_one_in_twenty_may_be_skipped() -> None:
+    passed = TESTS.passed[:1_000]
+
+    assert to_shadow(SuiteRun(passed, (), ("test_a",) * 50)) == Verdict(
+        Gate.TO_SHADOW,
+        "1000 of 1000 tests passed",
+        "100% of at least 1000 tests pass, dust and book-thin scenarios among them",
+        (
+            "1 tests of dust and 1 of thin books passed",
+            "50 tests were skipped: test_a, test_a, test_a, test_a, test_a …",
+        ),
+        (),
+    )
+    assert (
+        to_shadow(SuiteRun(passed, (), ("test_a",) * 5))
+        .evidence[1]
+        .endswith(": " + ", ".join(["test_a"] * 5))
+    )
+    assert to_shadow(SuiteRun(passed, ("test_b",), ())).figure == "1000 of 1001 tests passed"
+
+
+def test_without_a_test_run_the_gate_says_so() -> None:
+    verdict = to_shadow(None)
+
+    assert (verdict.gate, verdict.figure, verdict.evidence) == (Gate.TO_SHADOW, "no test run", ())
+    assert verdict.threshold == to_shadow(TESTS).threshold
+
+
 # to_limited_live
 
 
@@ -229,8 +257,13 @@ def test_passed_gate_opens_its_own_mode_and_no_other() -> None:
     assert "to_limited_live" in refusal(Mode.LIMITED_LIVE, [OPEN])
 
 
-def test_refused_gate_says_what_is_missing() -> None:
-    assert SHUT.missing[0] in refusal(Mode.GENERAL_LIVE, [SHUT])
+def test_refused_gate_says_what_is_missing_and_what_to_do() -> None:
+    shut = SHUT._replace(missing=("this", "that"))
+    todo = "Run `polytraders-pfh gates`, use a mode further down, or override it with a name and a reason"
+    start = "mode general_live needs the gate to_general_live, and it is not passed: "
+
+    assert refusal(Mode.GENERAL_LIVE, [shut]) == f"{start}this; that. {todo}"
+    assert refusal(Mode.GENERAL_LIVE, []) == f"{start}it was not evaluated. {todo}"
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from polytraders_pfh.core.modes import Mode, Reach, may_act
+from polytraders_pfh.core.modes import Mode, Reach, may_act, may_post, reaches_further
 from polytraders_pfh.core.policy import Action, Decision, Policy
 from polytraders_pfh.core.reasons import Reason
 
@@ -68,3 +68,25 @@ def test_the_cap_of_a_chase_is_compared_before_any_rounding() -> None:
 
 def test_limited_live_without_a_list_acts_nowhere() -> None:
     assert not may_act(Mode.LIMITED_LIVE, CANCEL, MARKET, Reach())
+
+
+@pytest.mark.parametrize(
+    ("mode", "market", "cap", "may"),
+    [
+        (Mode.SHADOW_ONLY, MARKET, 50_000_000, False),
+        (Mode.QUARANTINE, MARKET, 50_000_000, False),
+        (Mode.LIMITED_LIVE, MARKET, 50_000_000, True),
+        (Mode.LIMITED_LIVE, MARKET, 49_999_999, False),
+        (Mode.LIMITED_LIVE, OTHER, 50_000_000, False),
+        (Mode.GENERAL_LIVE, OTHER, 0, True),
+    ],
+)
+def test_which_order_a_mode_lets_be_sent(mode: Mode, market: str, cap: int, may: bool) -> None:
+    assert may_post(mode, market, 500_000, 100_000_000, Reach(frozenset({MARKET}), cap)) is may
+
+
+def test_modes_reach_further_in_the_order_of_the_ladder() -> None:
+    ladder = [Mode.SHADOW_ONLY, Mode.QUARANTINE, Mode.LIMITED_LIVE, Mode.GENERAL_LIVE]
+
+    for i, mode in enumerate(ladder):
+        assert [reaches_further(mode, other) for other in ladder] == [i > n for n in range(4)]

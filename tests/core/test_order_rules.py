@@ -30,7 +30,7 @@ def test_the_first_rule_that_fits_takes_the_order_and_the_earlier_ones_say_why_n
 def test_an_order_that_no_rule_takes_goes_by_the_default() -> None:
     book = RuleBook((rule("sells", side=Side.SELL),), DEFAULT)
 
-    assert book.choose(ORDER).rule is DEFAULT
+    assert book.choose(ORDER) == Choice(DEFAULT, (("sells", "it is a BUY"),))
 
 
 @pytest.mark.parametrize(

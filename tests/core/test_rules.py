@@ -191,6 +191,18 @@ NO_ASK = book(asks=())
             basis_of(CHASE, NO_ASK, cancel_on_book_thin=False),
             "there is no ask: no chase within its limits reaches the market",
         ),
+        (11, basis_of(CHASE, NO_ASK, cancel_on_book_thin=False), "there is no ask"),
+        (12, basis_of(CHASE, NO_ASK, cancel_on_book_thin=False), "there is no ask"),
+        (
+            11,
+            basis_of(CHASE, away(Side.BUY, 1)),
+            "the best ask is 1 tick from the root price of 0.62, within the 3 of chase_max_ticks",
+        ),
+        (
+            12,
+            basis_of(WIDE, away(Side.BUY, 11)),
+            "the best ask is 11 ticks from the root price of 0.62, beyond the hard limit of 10",
+        ),
     ],
 )
 def test_reason_is_told_with_its_figures(row: int, basis: Basis, words: str) -> None:
