@@ -112,7 +112,7 @@ async def test_replay_two_days_later_asks_the_exchange_and_does_nothing(start: S
     host = await start(host.exchange, NOW_MS + TWO_DAYS_MS)
     verdicts = {report.verdict for report in (await play(host, events)).values()}
 
-    assert verdicts == {"HOLD_REMAINDER", "REMAINDER_CLOSED"}
+    assert verdicts == {"REMAINDER_CLOSED"}
     assert [what for what, _ in host.exchange.calls].count("get") > 0
     assert actions(host) == did
 

@@ -280,3 +280,30 @@ async def test_chase_whose_root_cannot_be_asked_for_is_not_chased_further(tmp_pa
     await host.stop()
 
     assert stopped == f"its root order {ROOT} is not known, and so its cap is not"
+
+
+def test_of_ended_orders_in_a_log_the_newest_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folding, "_ENDED_KEPT", 1)
+    folded = opened()
+    take(folded, record(Kind.POST_RECORDED, **POSTED))
+    take(folded, record(Kind.INTENT_ENDED, ROOT))
+    take(folded, record(Kind.INTENT_ENDED, ROOT))
+
+    assert list(folded.ended) == [CHASE]
+
+
+async def test_order_that_ended_in_the_log_and_is_open_at_the_manager_s_is_worked_on(tmp_path: Path) -> None:
+    host = await started(tmp_path)
+    journal = host.bot._engine.tools.journal
+    await journal.append(history(intent(), NOW_MS)[0])
+    await journal.append(record(Kind.INTENT_ENDED, ROOT))
+    await host.stop()
+    host = FakeHost(config={"mode": "general_live"}, state_dir=tmp_path)
+    host.exchange.book = book()
+    host.exchange.orders[ROOT] = Resting(SIZE, PRICE, 322_580_645)
+    host.orders.partials = (facts(),)
+    await host.start()
+    report = await host.bot.on_partial_fill(partial())
+    await host.stop()
+
+    assert report.verdict == "HOLD_REMAINDER"

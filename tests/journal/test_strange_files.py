@@ -197,3 +197,15 @@ def test_bytes_that_are_no_record_are_none(body: bytes) -> None:
 def test_another_form_of_a_record_is_not_taken_for_it(body: bytes) -> None:
     with pytest.raises(ValueError, match="not the canonical form"):
         decode(body, b"")
+
+
+async def test_segment_whose_end_was_cut_off_before_an_empty_one_is_gone_on_with(tmp_path: Path) -> None:
+    await two_segments(tmp_path)
+    (tmp_path / SECOND).unlink()
+    (tmp_path / SECOND).touch()
+    (tmp_path / f"{FIRST}-journal").touch()
+
+    journal = await opened(tmp_path)
+    assert journal.failed == ""
+    assert await journal.append(step(9)) == 3
+    await journal.close()
