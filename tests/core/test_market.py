@@ -116,3 +116,7 @@ def test_a_view_says_whether_it_was_read_for_this_decision(fresh: bool) -> None:
     view = view_of((), (), tick_micro=10_000, min_size_micro=0, as_of_ms=NOW_MS, fresh=fresh)
 
     assert view.fresh is fresh
+
+
+def test_a_view_without_a_known_tick_has_none() -> None:
+    assert book((), (), tick_micro=None).tick_micro == 0
