@@ -43,7 +43,7 @@ def check(file: Path, orders: tuple[str, ...]) -> None:
 
 
 @config.command()
-@click.argument("name", type=click.Choice(["live", "signer"]))
+@click.argument("name", type=click.Choice(["live", "signer"]), default="live")
 def example(name: Literal["live", "signer"]) -> None:
     """Print a commented file to begin with: a host beside any bot, or a signer."""
     with sentences("host"):
