@@ -26,6 +26,8 @@ from simulation.faults import Faults
 from simulation.loop import Loop
 
 NOT_OPEN: Final = "it is not open"
+Item = tuple[Record, Commit] | int
+"""A record on its way, or the number of a report that the bus has."""
 
 
 class Disk:
@@ -36,8 +38,25 @@ class Disk:
         self.keys: set[bytes] = set()
         self.delivered: set[int] = set()
 
-    def write(self, record: Record) -> int:
-        """Keep a record, as its bytes say it; return its number."""
+    def open(self) -> None:
+        """Another process begins to read and write."""
+
+    def write(self, batch: list[Item]) -> list[tuple[Commit, int]]:
+        """Keep these, as their bytes say them; return each record's number, 0 for one kept already."""
+        written = []
+        for item in batch:
+            if isinstance(item, int):
+                self.delivered.add(item)
+                continue
+            record, commit = item
+            known = any(key.digest in self.keys for key in unique_keys(record))
+            written.append((commit, 0 if known else self._keep(record)))
+        return written
+
+    def let_go(self) -> None:
+        """The process is gone."""
+
+    def _keep(self, record: Record) -> int:
         self.records.append(decode(encode(record), record.payload))
         self.keys.update(key.digest for key in unique_keys(record))
         return len(self.records)
@@ -52,7 +71,7 @@ class DiskJournal:
         self._loop = loop
         self._rng = rng
         self._faults = faults
-        self._queue: list[tuple[Record, Commit] | int] = []
+        self._queue: list[Item] = []
         self._flushing = False
         self._failed = NOT_OPEN
         self._gone = False
@@ -60,6 +79,7 @@ class DiskJournal:
     async def open(self) -> None:
         """Make ready."""
         if self._failed == NOT_OPEN:
+            self.disk.open()
             self._failed = ""
 
     @property
@@ -114,6 +134,8 @@ class DiskJournal:
     async def close(self) -> None:
         """Commit everything."""
         self._flush()
+        if not self._gone:
+            self.disk.let_go()
         self._failed = CLOSED
 
     @property
@@ -124,9 +146,12 @@ class DiskJournal:
     def crash(self) -> None:
         """The process dies: a part of the queue had reached the disk, and nobody was told."""
         if self._queue:
-            self._write(self._queue[: self._rng.randrange(len(self._queue) + 1)])
+            reached = self._queue[: self._rng.randrange(len(self._queue) + 1)]
+            if self._failed != NOT_OPEN:
+                self.disk.write(reached)
         self._queue.clear()
         self._gone = True
+        self.disk.let_go()
 
     def has_post(self, order_id: str) -> bool:
         """Return whether the intent to post this order is durable."""
@@ -160,17 +185,6 @@ class DiskJournal:
                 if not isinstance(item, int):
                     item[1].settle(0, JournalFailed(self._failed))
             return
-        for commit, seq in self._write(batch):
+        for commit, seq in self.disk.write(batch):
             error = None if seq else DuplicateRecord("a record with this key is kept already")
             commit.settle(seq, error)
-
-    def _write(self, batch: list[tuple[Record, Commit] | int]) -> list[tuple[Commit, int]]:
-        written = []
-        for item in batch:
-            if isinstance(item, int):
-                self.disk.delivered.add(item)
-                continue
-            record, commit = item
-            known = any(key.digest in self.disk.keys for key in unique_keys(record))
-            written.append((commit, 0 if known else self.disk.write(record)))
-        return written

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection
+from contextlib import ExitStack
 from functools import partial
+from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 from typing import Final
 
 from polytraders_hookspecs import TickSizeChange
@@ -16,6 +19,7 @@ from polytraders_pfh.engine.journal import Kind
 from simulation.disk import Disk
 from simulation.faults import Faults
 from simulation.feed import decision_event
+from simulation.file import FileDisk
 from simulation.loop import Loop, SeededLoop
 from simulation.ports import Bus, Signer, Switch
 from simulation.process import Setup, settings_of
@@ -25,6 +29,9 @@ from simulation.world import Market
 
 SIZES: Final = (20 * MICRO, 50 * MICRO, 725_806_451, 100 * MICRO + 1, 333_330_000, 200 * MICRO)
 TICKS: Final = (10_000, 1_000)
+FILE_EVERY: Final = 25
+ON_FILE: Final = 7
+"""Of so many seeds, this one plays on a true file. Nothing else of what a seed means depends on it."""
 
 
 class Schedule(Stage):
@@ -44,6 +51,7 @@ class Schedule(Stage):
         self.restless = rng.random() < 0.2 or "restless" in always
         self.meddling = rng.random() < 0.2 or "meddling" in always
         self.racing = rng.random() < 0.4 or "racing" in always
+        self.directory = ExitStack()
         self.durable = rng.random() < (0.85 if self.dies else 0.3)
         self.patience_s = rng.choice((0.5, 5, 60))
         self.world.on_call = self._at_call
@@ -59,11 +67,25 @@ class Schedule(Stage):
             rng.random() < 0.2,
             rng.choice(("hold", "chase", "cancel")),
         )
-        disk = Disk() if self.durable else None
+        disk = self._disk() if self.durable else None
         switch, bus = Switch(self.world), Bus(self.faults, self.world)
         return Setup(
             self.world, Signer(self.world), switch, bus, settings, disk, neighbour=rng.random() < 0.2
         )
+
+    def _disk(self) -> Disk:
+        """Return the disk: now and then a true file, whatever else the seed decides."""
+        if self.seed % FILE_EVERY != ON_FILE:
+            return Disk()
+        return FileDisk(Path(self.directory.enter_context(TemporaryDirectory())) / "journal")
+
+    def run(self) -> Outcome:
+        """Run it, and leave no file behind."""
+        with self.directory:
+            outcome = super().run()
+            if self.setup.disk is not None:
+                self.setup.disk.let_go()
+            return outcome
 
     async def play(self) -> None:
         """Let the seed decide what happens."""
@@ -79,6 +101,9 @@ class Schedule(Stage):
             await asyncio.sleep(self.rng.random() * self.rng.choice((0, 0.005, 0.1, 0.5, 2)))
         self.dies = self.killer = self.restless = self.meddling = self.racing = False
         await self.come_to_rest()
+        if isinstance(self.setup.disk, FileDisk):
+            for fault in self.setup.disk.faults():
+                self.oracle.breaks("I16", fault)
 
     def _at_call(self) -> None:
         """A request has just left: now and then the worst moment for something else."""

@@ -34,6 +34,7 @@ NAMES: Final = {
     "I13": "bounded: everything is back at its baseline at rest",
     "I14": "progress: everything ends once the faults have ended",
     "I15": "recovery: nothing is posted before what is open was asked for",
+    "I16": "the log: a life finds in its file what the one before was told is durable, and its chain holds",
     "I18": "determinism: the same seed yields the same trace",
     "I20": "a cancellation is not lost",
     "LC": "lifecycle: no step that the table does not have",

@@ -37,6 +37,8 @@ from polytraders_pfh.engine.decider import Decider
 from polytraders_pfh.engine.fold import Chronicle
 from polytraders_pfh.engine.inquiry import Inquiry
 from polytraders_pfh.engine.intents import Intent
+from polytraders_pfh.engine.journal import batch
+from polytraders_pfh.engine.journal.segment import Segment
 from polytraders_pfh.engine.kill import KillLatch
 from polytraders_pfh.engine.killing import Killer
 from polytraders_pfh.engine.lanes import Lane
@@ -408,6 +410,26 @@ def answers_are_not_recalled() -> Changes:
 @bug("lanes.Lane.first: the oldest report of a trace; here the newest")
 def newest_report_first() -> Changes:
     return ((Lane, "first", property(lambda self: self.items[-1])),)
+
+
+@bug("segment.write: which reports the bus has is written with the rest; here it is left out")
+def delivered_is_not_written() -> Changes:
+    honest = Segment.write
+
+    def write(self: Segment, rows: Any, keys: Any, delivered: Any) -> None:
+        honest(self, rows, keys, ())
+
+    return ((Segment, "write", write),)
+
+
+@bug("batch._row: a row's hash covers its payload; here that of every seventh is left out")
+def payload_of_some_is_not_covered() -> Changes:
+    honest = batch.link
+
+    def link(previous: bytes, seq: int, body: bytes, payload: bytes) -> bytes:
+        return honest(previous, seq, body, b"" if seq % 7 == 0 else payload)
+
+    return ((batch, "link", link),)
 
 
 @bug("outcomes.judge_record: a 404 read as CLOSED")
