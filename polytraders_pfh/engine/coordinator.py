@@ -104,7 +104,7 @@ class Coordinator:
             if intent is None:
                 intent = await self._adopt(work)
             try:
-                decision, ending = await within(self._timeout_s, self._decide_under_lock(work, intent))
+                decision, ending = await within(self._left_s(work), self._decide_under_lock(work, intent))
             except TimeoutError:
                 return await self._too_late(work, intent)
             if ending is None:
@@ -128,13 +128,26 @@ class Coordinator:
 
         task = self._carrier.start(work.fill, intent, decision, work.span, conclude)
         task.add_done_callback(lambda _: self._landed(work.span))
-        taken_s = (self._t.clock.monotonic_ns() - work.began_ns) / 1e9
-        await asyncio.wait({task}, timeout=max(self._timeout_s - taken_s, 0))
+        try:
+            return await self._in_time(work, intent, decision, task)
+        except asyncio.CancelledError:
+            if not task.done():  # a duplicate of this event may wait for its answer
+                self._carrier.own(self._in_time(work, intent, decision, task))
+            raise
+
+    async def _in_time(
+        self, work: Work, intent: Intent, decision: Decision, task: asyncio.Task[ExecutionReport]
+    ) -> ExecutionReport:
+        await asyncio.wait({task}, timeout=self._left_s(work))
         if task.done():
             return task.result()
         pending = Ending(Reason.PARTIAL_FILL_PENDING)
         step = None if work.interim is None else _PENDING
         return await self._reporter.finish(work, intent, decision, pending, final=False, step=step)
+
+    def _left_s(self, work: Work) -> float:
+        """Return how much of the time for an event is left: asking for its facts is part of it."""
+        return max(self._timeout_s - (self._t.clock.monotonic_ns() - work.began_ns) / 1e9, 0)
 
     def remember(self, order_id: str, event_ts_ms: int, payload: bytes) -> bool:
         """Answer an earlier run's event with what it was answered with then; False for one of this run."""

@@ -249,6 +249,58 @@ async def test_slow_sequence_is_answered_with_an_interim_report_that_the_final_o
     assert published[1]["final"] is True
 
 
+async def test_duplicate_of_an_event_whose_caller_gave_up_is_answered_in_time(host: FakeHost) -> None:
+    gate, reached = asyncio.Event(), asyncio.Event()
+
+    async def slow(exchange: FakeExchange, ids: tuple[str, ...]) -> None:
+        reached.set()
+        await gate.wait()
+
+    host.exchange.on_cancel = slow
+    call = asyncio.ensure_future(host.bot.on_partial_fill(partial(policy="chase")))
+    await reached.wait()
+    call.cancel()
+    interim = await host.bot.on_partial_fill(partial(policy="chase"))
+    gate.set()
+    published = await host.reports.until(2)
+
+    assert (interim.verdict, interim.final) == ("PARTIAL_FILL_PENDING", False)
+    assert published[0]["report_id"] == published[1]["supersedes"] == interim.report_id
+
+
+async def test_time_that_asking_for_facts_took_is_not_given_to_an_event_twice(host: FakeHost) -> None:
+    facts = OrderFacts(
+        order_id=ROOT,
+        market_id=MARKET,
+        token_id=TOKEN,
+        trace_id=TRACE,
+        side="BUY",
+        price="0.62",
+        size_shares="725.806451",
+        filled_shares="322.580645",
+        status="PARTIAL",
+    )
+
+    async def slowly(order_id: str) -> OrderFacts:
+        host.clock.ms += 300
+        return facts
+
+    turns = 0
+
+    async def never(exchange: FakeExchange) -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    host.orders.get = slowly  # type: ignore[method-assign]
+    host.exchange.on_book = never
+    report = await host.bot.on_partial_fill(partial(policy="cancel", market_id=None))
+
+    assert (report.verdict, report.warnings) == ("HOLD_REMAINDER", ("DEADLINE_EXCEEDED",))
+    assert turns < 10
+
+
 async def test_caller_that_gives_up_does_not_abandon_the_sequence(host: FakeHost) -> None:
     gate, reached = asyncio.Event(), asyncio.Event()
 
