@@ -15,12 +15,13 @@ from unittest.mock import patch
 
 from opentelemetry.trace import INVALID_SPAN
 
-from polytraders_pfh.core import chase, outcomes, remainder
+from polytraders_pfh.core import chase, market, outcomes, remainder
 from polytraders_pfh.core.lifecycle import State, Step
 from polytraders_pfh.core.outcomes import CancelAnswer, CancelVerdict, PostVerdict, RecordVerdict
 from polytraders_pfh.core.policy import Kill
 from polytraders_pfh.engine import (
     assembly,
+    books,
     decider,
     exchange,
     fold,
@@ -430,6 +431,11 @@ def payload_of_some_is_not_covered() -> Changes:
         return honest(previous, seq, body, b"" if seq % 7 == 0 else payload)
 
     return ((batch, "link", link),)
+
+
+@bug("market.crossed_fault: a book whose best bid is not below its best ask; here it is as good as any")
+def crossed_book_is_trusted() -> Changes:
+    return tuple((module, "crossed_fault", lambda bid, ask: None) for module in (market, books))
 
 
 @bug("outcomes.judge_record: a 404 read as CLOSED")

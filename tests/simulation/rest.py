@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from base64 import b64encode, urlsafe_b64encode
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from polytraders_hookspecs.errors import WireError
 from polytraders_hookspecs.reports import ExecutionReport
+from support.fake_host import KEY
 
 from polytraders_pfh.core.lifecycle import State
 from polytraders_pfh.engine.journal import Kind
+from polytraders_pfh.engine.journal.records import encode
 from polytraders_pfh.engine.reporting import report_id
 
 if TYPE_CHECKING:
@@ -27,6 +30,7 @@ _HIDES_RECORDS = (
     "records are out for a while",
     "slow answers",
 )
+_KEY_FORMS = (KEY, KEY.hex().encode(), b64encode(KEY), urlsafe_b64encode(KEY), repr(KEY)[2:-1].encode())
 _EVENT_STEPS = ("first", "final", "unhandled")
 
 
@@ -41,6 +45,7 @@ async def judge_rest(stage: Stage, process: Process) -> None:
     _events(stage, process, reports)
     _supersession(stage, reports)
     _log(stage, process)
+    _secrets(stage)
     if stage.unhandled:
         stage.oracle.breaks("I14", f"nobody handled {stage.unhandled[0].get('exception')!r}")
     await _stop(stage, process)
@@ -211,6 +216,15 @@ def _log(stage: Stage, process: Process) -> None:
         if at < last.get(record.partition_key, -1):
             stage.oracle.breaks("I7", f"report {record.message_id} was published before an earlier one")
         last[record.partition_key] = at
+
+
+def _secrets(stage: Stage) -> None:
+    """The key that events are signed with stands in nothing that was published or written."""
+    disk = stage.setup.disk
+    written = [] if disk is None else [encode(record) + record.payload for record in disk.records]
+    for text in [*written, *[payload for _, payload in stage.setup.bus.got]]:
+        if any(form in text for form in _KEY_FORMS):
+            stage.oracle.breaks("I17", f"the event key stands in {text[:200]!r}")
 
 
 async def _stop(stage: Stage, process: Process) -> None:

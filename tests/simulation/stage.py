@@ -18,7 +18,11 @@ from typing import Any
 from polytraders_hookspecs import KillSwitchSignal
 from polytraders_hookspecs.reports import CommandResult
 
+from polytraders_pfh.core.basis import Basis
 from polytraders_pfh.core.lifecycle import IllegalStep, Step
+from polytraders_pfh.core.market import BookView
+from polytraders_pfh.core.policy import Action, Decision
+from polytraders_pfh.engine import decider
 from polytraders_pfh.engine.intents import Intent
 from polytraders_pfh.engine.journal import JournalFailed, Kind
 from simulation.disk import DiskJournal
@@ -318,6 +322,10 @@ async def _done(hook: Callable[[], Any]) -> Any:
     return await hook()
 
 
+def _crossed(book: BookView) -> bool:
+    return bool(book.bids and book.asks) and book.bids[0][0] >= book.asks[0][0]
+
+
 @contextmanager
 def _watched(stage: Stage) -> Iterator[None]:
     """See every step of every remainder, and no log lines."""
@@ -336,6 +344,16 @@ def _watched(stage: Stage) -> Iterator[None]:
         stage.at_step(taken)
         stage.story.tell("{}: {} -> {}", name, taken.value, intent.state.value)
 
+    def decided(basis: Basis) -> Decision:
+        decision = honest(basis)
+        if honest(basis) != decision:
+            oracle.breaks("I19", f"two decisions on {basis}")
+        book = basis.book
+        if decision.action is Action.CHASE and (book is None or book.fault is not None or _crossed(book)):
+            oracle.breaks("I19", f"a chase is decided on {book}")
+        return decision
+
+    honest, decider.decide_on = decider.decide_on, decided
     Intent.step = step  # type: ignore[method-assign]
     disabled = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
@@ -343,4 +361,5 @@ def _watched(stage: Stage) -> Iterator[None]:
         yield
     finally:
         Intent.step = plain  # type: ignore[method-assign]
+        decider.decide_on = honest
         logging.disable(disabled)
