@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from simulation.process import Process
     from simulation.stage import Stage
 
+_TIMER_S = 0.001
 _OTHER_KEY = b"ffffffffffffffffffffffffffffffff"
 
 
@@ -28,6 +29,7 @@ class Feed:
         self.under_way: list[asyncio.Task[Any]] = []
         self.calls: list[asyncio.Task[Any]] = []
         self.keys: set[tuple[str, int]] = set()
+        self._told: set[tuple[int, tuple[str, int]]] = set()
         self.prompt = False
         self.times = 0
 
@@ -93,9 +95,16 @@ class Feed:
             self._s.oracle.breaks("I20", "a caller's cancellation was swallowed")
 
     async def _deliver(self, process: Process, envelope: SignedEvent, key: tuple[str, int]) -> None:
+        first = (process.life, key) not in self._told
+        self._told.add((process.life, key))
+        clock = self._s.loop.stopwatch()
         report = await process.bot.on_partial_fill(envelope)
         self._s.verdicts[report.verdict] += 1
         self._s.oracle.answers_event(key, process.life, report)
+        # A duplicate may have waited for one whose caller gave up, and begun anew then.
+        time_s = process.engine.tools.settings.timeout_ms / 1000 * (1 if first else 2)
+        if (took_s := clock()) > time_s + _TIMER_S:
+            self._s.oracle.breaks("I11", f"an event was answered after {took_s:.3f} s")
 
     async def _forged(self, envelope: SignedEvent, delay: float) -> None:
         s = self._s

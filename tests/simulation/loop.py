@@ -72,6 +72,10 @@ class Happenings:
         """Return the tasks of a life that have not ended."""
         return [task for task, its in self.lives.items() if its == life and not task.done()]
 
+    def stopwatch(self) -> Callable[[], float]:
+        """Return a watch that stands still: of this loop nobody knows how long its machine was busy."""
+        return lambda: 0.0
+
     def tick(self) -> None:
         """Let happen what was meant for this moment, between two handles."""
         if self.halted:
@@ -117,6 +121,7 @@ class SeededLoop(Happenings, asyncio.SelectorEventLoop):
     def __init__(self, rng: Random, stall: float) -> None:
         self.rng = rng
         self.now_s = 0.0
+        self.lost_s = 0.0
         self._stall = stall
         self._calm = False
         self._aside: list[tuple[int, Any]] = []
@@ -127,6 +132,11 @@ class SeededLoop(Happenings, asyncio.SelectorEventLoop):
     def time(self) -> float:
         """Return virtual seconds."""
         return self.now_s
+
+    def stopwatch(self) -> Callable[[], float]:
+        """Return a watch that tells the virtual seconds since now, without those the machine was busy."""
+        began = self.now_s - self.lost_s
+        return lambda: self.now_s - self.lost_s - began
 
     def calm_down(self) -> None:
         """Stall nothing any more, and let time pass only when nothing can run."""
@@ -158,7 +168,10 @@ class SeededLoop(Happenings, asyncio.SelectorEventLoop):
         if not ready and not scheduled:
             self.skip()
         elif scheduled and (not ready or self._passes(scheduled[0]._when)):
-            self.now_s = max(self.now_s, scheduled[0]._when)
+            later = max(self.now_s, scheduled[0]._when)
+            if ready or aside:
+                self.lost_s += later - self.now_s
+            self.now_s = later
 
     def _passes(self, until_s: float) -> bool:
         """Return whether time passes although something could run: a busy or stopped machine."""

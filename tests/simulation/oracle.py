@@ -30,6 +30,7 @@ NAMES: Final = {
     "I8": "kill: nothing is posted after the kill switch",
     "I9": "authenticity: a forged event is refused",
     "I10": "write-ahead: a post is on record before it is sent",
+    "I11": "deadline: an event is answered in its time, what a busy machine takes aside",
     "I12": "price: on the grid that was told, within the cap",
     "I13": "bounded: everything is back at its baseline at rest",
     "I14": "progress: everything ends once the faults have ended",

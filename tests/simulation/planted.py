@@ -433,6 +433,11 @@ def payload_of_some_is_not_covered() -> Changes:
     return ((batch, "link", link),)
 
 
+@bug("coordinator._left_s: what an event has taken so far counts; here it is given the whole time again")
+def time_is_given_twice() -> Changes:
+    return ((Coordinator, "_left_s", lambda self, work: self._timeout_s),)
+
+
 @bug("market.crossed_fault: a book whose best bid is not below its best ask; here it is as good as any")
 def crossed_book_is_trusted() -> Changes:
     return tuple((module, "crossed_fault", lambda bid, ask: None) for module in (market, books))
