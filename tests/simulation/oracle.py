@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 MAX_TICKS: Final = 3
 NAMES: Final = {
     "I1": "exposure: what filled and what may fill stay within the intent",
+    "I2": "quantities: what a report says filled and what it says is left add up to the order",
     "I3": "one working order: nothing is sent while another of its intent may fill",
     "I4": "no oversell: all SELL orders of a token stay within the position",
     "I5": "cancel discipline: one in flight per order, and none without reading after doubt",
